@@ -10,7 +10,7 @@ from secrets import token_hex
 import anyio
 
 from rotator.app.actor import Actor
-from rotator.engine.pending_request import PendingRequest
+from rotator.engine.worker_pool import PendingRequest
 from rotator.observe import logs
 from rotator.ports import Fault, Refused, StoreRefused, Transient
 from rotator.rotation.operator_request import OperatorRequest, Unclaimed

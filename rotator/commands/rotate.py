@@ -20,8 +20,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from rotator.app.actor import Actor
 from rotator.commands.requests import ACCEPTED, Asking, new_id
 from rotator.commands.verdicts import HookOutcome, verdicts, waits_for
-from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import Transition
+from rotator.engine.worker_pool import PendingRequest
 from rotator.host.exit_codes import Exit
 from rotator.host.files import opened as regular
 from rotator.host.shutdown import out_of_time

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Ite
 from typing import Any
 
 from rotator.app.actor import Actor
-from rotator.engine.pending_request import PendingRequest
+from rotator.engine.worker_pool import PendingRequest
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.shutdown import out_of_time
 from rotator.ports import Fault, Transient

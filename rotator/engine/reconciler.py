@@ -142,9 +142,8 @@ class Reconciler:
                 if lost is None:
                     until = context.on_our_clock(step.until) if step.until else None
                     return ReconcileResult(record, Wait(until, step.reason))
-                record, entry = await self._happened(
-                    context, entry, record, lost, ask, context.dependencies.clock.monotonic()
-                )
+                since = context.dependencies.clock.monotonic()
+                record, entry = await self._happened(context, entry, record, lost, ask, since)
                 continue
             if stop := await self._stops(context, step, gate):
                 await self._let_go(entry, record)

@@ -173,7 +173,7 @@ class _Trusting(HTTPAdapter):
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         """See requests: the whole URL for a proxy that forwards plain http."""
         url = str(request.url)
-        return url if self._way and url.startswith("http:") else super().request_url(request, None)
+        return url if self._way and url.startswith("http:") else request.path_url
 
     def _renew(self) -> None:
         """Drop connections made with another password: idle ones end now, busy ones after their answer."""

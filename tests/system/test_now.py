@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from rotator.commands.rotate import RotateCommand, follow
-from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import Transition
+from rotator.engine.worker_pool import PendingRequest
 from rotator.host.cron import SystemClock
 from rotator.host.threads import BackgroundTasks
 from rotator.ports import Entry

@@ -17,7 +17,7 @@ from rotator.app import control
 from rotator.app.control import Control
 from rotator.app.daemon import Daemon
 from rotator.commands import operator_commands, queries, status
-from rotator.engine.pending_request import PendingRequest
+from rotator.engine.worker_pool import PendingRequest
 from rotator.host.cron import SystemClock
 from rotator.host.threads import BackgroundTasks
 from rotator.observe.event_log import TransitionListeners

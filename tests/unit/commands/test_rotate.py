@@ -15,8 +15,8 @@ from rotator.commands import rotate
 from rotator.commands.requests import ACCEPTED
 from rotator.commands.rotate import RotateCommand, follow, parse_rotate_command, select
 from rotator.commands.verdicts import verdicts
-from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import ReconcileResult, Transition
+from rotator.engine.worker_pool import PendingRequest
 from rotator.host.cron import SystemClock
 from rotator.host.threads import BackgroundTasks
 from rotator.observe.hooks import Hooks
