@@ -26,17 +26,19 @@ _KNOWN = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+_BUILT = ssl.get_default_verify_paths()  # where this interpreter was built to look
 _PATIENCE = 2.0  # seconds for a look at the files
 Mark = tuple[tuple[int, int, int] | None, ...]  # time of change, size and inode of each file; None: it is not there
 
 
 def system_store() -> tuple[str | None, str | None]:
     """The file and the folder with this machine's authorities; the environment is ignored."""
-    built = ssl.get_default_verify_paths()
-    known = (built.openssl_cafile, *_KNOWN)
-    file = next((each for each in known if os.path.isfile(each)), None)  # noqa: PTH113 (asked at every call)
-    folder = os.path.isdir(built.openssl_capath)  # noqa: PTH112 (asked at every call)
-    return file, built.openssl_capath if folder else None
+    return _system_file(), _BUILT.openssl_capath if Path(_BUILT.openssl_capath).is_dir() else None
+
+
+def _system_file() -> str | None:
+    known = (_BUILT.openssl_cafile, *_KNOWN)
+    return next((each for each in known if os.path.isfile(each)), None)  # noqa: PTH113 (asked at every call)
 
 
 class Trust:
@@ -65,7 +67,7 @@ class Trust:
             return self._made[1]
 
     def _files(self) -> tuple[str, ...]:
-        return (self._ca_file or system_store()[0] or "", *(self._pair or ()))
+        return (self._ca_file or _system_file() or "", *(self._pair or ()))
 
     def _make(self) -> ssl.SSLContext:
         """Certificates and host names are checked; TLS 1.2 or newer. As `ssl.create_default_context`, but for the

@@ -340,7 +340,7 @@ def test_the_authorities_are_the_systems_whatever_the_environment_says(
     monkeypatch.setenv("SSL_CERT_FILE", str(certify(other)))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
     paths = ssl.get_default_verify_paths()._replace(openssl_cafile=str(certify(system)), openssl_capath="/nowhere")
-    monkeypatch.setattr(tls_files.ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr(tls_files, "_BUILT", paths)
     context = Trust().context()
     assert context.cert_store_stats()["x509_ca"] == 1
     assert context.keylog_filename is None
@@ -350,7 +350,7 @@ def test_the_authorities_are_the_systems_whatever_the_environment_says(
 async def test_a_server_whose_authority_only_the_system_knows_is_believed(tmp_path: Path, monkeypatch) -> None:
     pem = certify(tmp_path)
     paths = ssl.get_default_verify_paths()._replace(openssl_cafile=str(pem), openssl_capath="/nowhere")
-    monkeypatch.setattr(tls_files.ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr(tls_files, "_BUILT", paths)
     async with serving(pem) as url:
         client = HttpClient("blog", TargetConfig(url=url), HandClock(), no_password)
         assert (await client.request("GET", "/")).status == 200

@@ -91,7 +91,7 @@ async def test_without_a_ca_file_the_system_decides_and_not_a_bundle_of_a_librar
     log = tmp_path / "keys.log"
     monkeypatch.setenv("SSLKEYLOGFILE", str(log))
     paths = ssl.get_default_verify_paths()._replace(openssl_cafile=ca, openssl_capath="/nowhere")
-    monkeypatch.setattr(tls_files.ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr(tls_files, "_BUILT", paths)
     with raw_server(OK, tls) as server:
         session = opened(VaultConnection(server.address))
         await session.ask(look)
