@@ -19,7 +19,7 @@ import msgspec
 
 from rotator.ports import Entry, Lease, Refused
 from rotator.rotation.phases import PHASE_STATES
-from rotator.rotation.record import Candidate, Held, HoldReason, Phase, Record, RecordFacts
+from rotator.rotation.record import Candidate, Held, HoldReason, Phase, Record, RecordFacts, Trigger
 
 SCHEMA = 1
 _DIGITS = 9
@@ -28,7 +28,14 @@ _LONGEST = timedelta(days=36600)
 _LONGEST_TEXT = 16_384  # characters; the longest honest one is what a person has to do, with a public key in it
 _FACTS = tuple(field.name for field in fields(RecordFacts))
 _STAGED = {kind: frozenset(field.name for field in fields(kind)) for kind in PHASE_STATES.values()}
-_OURS = frozenset({"schema", "nonce", "lease", "phase", "held", *_FACTS, *frozenset().union(*_STAGED.values())})
+_LATER: dict[Any, Trigger | HoldReason] = {  # words that the first release refuses, and the nearest that it knows
+    Trigger.LOST: Trigger.MISSING,
+    HoldReason.TWO_VAULTS: HoldReason.PERSON,
+}
+_EXACT = "exact"  # the key of such a word, beside the nearest one
+_SEEN = "later_seq"  # the key of the lease's number at which a version that knows the later facts has written them
+_OURS = frozenset({"schema", "nonce", "lease", "phase", "held", _EXACT, _SEEN, *_FACTS}.union(*_STAGED.values()))
+_OF_THE_MOMENT = frozenset({"lost", "grace_from", "requested_told"})  # later facts that any step may end
 _WHERE = re.compile(r"`\$\.([^`]*)`")
 _ABSENT = re.compile(r"missing required field `(\w+)`")
 
@@ -60,7 +67,11 @@ class _Phased(msgspec.Struct):
 def encode(record: Record, lease: Lease, nonce: str, foreign: Mapping[str, object]) -> dict[str, object]:
     """The document to write. `foreign`: keys of the document it replaces that we do not know."""
     ours = texts(flat(record))
-    about = {"schema": str(SCHEMA), "nonce": nonce, "lease": texts(msgspec.to_builtins(lease))}
+    if (why := record.why) and why in _LATER:
+        ours |= {"why": _LATER[why].value, _EXACT: why.value}
+    if (held := record.held) and held.reason in _LATER:
+        ours["held"] |= {"reason": _LATER[held.reason].value, _EXACT: held.reason.value}
+    about = {"schema": str(SCHEMA), "nonce": nonce, "lease": texts(msgspec.to_builtins(lease)), _SEEN: str(lease.seq)}
     return {**foreign, **ours, **about}
 
 
@@ -72,7 +83,7 @@ def decode(name: str, version: int, values: Mapping[str, object], server_time: d
     if is_newer(schema):
         raise Refused(f"the journal of {name} was written by a newer rotator (schema {schema[:9]}): read-only here")
     try:
-        record = _record(name, values)
+        record = _record(name, _later(values))
         lease = msgspec.convert(values, _Leased, strict=False).lease
     except msgspec.ValidationError as error:
         raise Refused(f"the journal of {name} cannot be read: {_key(str(error))}") from None
@@ -82,6 +93,21 @@ def decode(name: str, version: int, values: Mapping[str, object], server_time: d
         raise Refused(f"the journal of {name} cannot be read: {wrong}")
     foreign = {key: value for key, value in values.items() if key not in _OURS}
     return Entry(name, version, record, lease, server_time, foreign)
+
+
+def _later(values: Mapping[str, object]) -> Mapping[str, object]:
+    """The document with the words that the first release does not know, and without what it has let grow old.
+
+    That release writes keys that it does not know as it found them, and counts the lease up with each write.
+    """
+    if _EXACT in values and values.get("why") == Trigger.MISSING.value:
+        values = {**values, "why": values[_EXACT]}
+    held, lease = values.get("held"), values.get("lease")
+    if isinstance(held, Mapping) and _EXACT in held:
+        values = {**values, "held": {**held, "reason": held[_EXACT]}}
+    if _SEEN in values and isinstance(lease, Mapping) and values[_SEEN] != lease.get("seq"):
+        values = {key: value for key, value in values.items() if key not in _OF_THE_MOMENT}
+    return values
 
 
 def flat(record: Record, builtin_types: tuple[type, ...] = ()) -> dict[str, Any]:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rotator.ports import Lease
+from rotator.rotation.ownership import known
+from rotator.rotation.record import Held, HoldReason, Trigger
+from rotator.vault.journal_codec import decode, encode
 from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, until
 from tests.system.prober import Prober
 from tests.system.quick import TAKEN_OVER, quick
 from tests.system.truth import PATS, faults_of, journal, settled
+from tests.unit.rotation.builders import NOW
+from tests.unit.rotation.reached import reachable
 
 pytestmark = pytest.mark.system
 
@@ -91,6 +101,38 @@ def test_two_versions_share_the_work_take_over_from_each_other_and_the_newer_one
     figures(
         f"two versions: {whole:.1f} s, taken over {took:.1f} s after the kills, {consumers.probes} uses of the values"
     )
+
+
+_REWRITE = """
+import json, sys
+from dataclasses import replace
+from rotator.vault.document import decode, encode
+for line in sys.stdin:
+    entry = decode("bot", 1, json.loads(line))
+    print(json.dumps(encode(entry.record, replace(entry.lease, seq=entry.lease.seq + 1), "n", entry.foreign)))
+"""
+
+
+def test_the_first_release_reads_every_record_and_loses_nothing_that_lives(first: Path) -> None:
+    found = [each.record for each in reachable()[::10]]
+    found += [replace(each, why=Trigger.LOST) for each in found[:20]]
+    two = [Held(HoldReason.TWO_VAULTS, "two", NOW, each.reached) for each in found[:200]]
+    found += [replace(each, state=held) for each, held in zip(found, two, strict=False)]
+    documents = "".join(f"{json.dumps(encode(each, Lease(), 'n', {}))}\n" for each in found)
+    ended = subprocess.run(
+        [sys.executable, "-c", _REWRITE],
+        input=documents,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=first,
+        env={**os.environ, "PYTHONPATH": str(first)},
+    )
+    assert ended.returncode == 0, ended.stderr[-800:]
+    for before, line in zip(found, ended.stdout.splitlines(), strict=True):
+        after = decode("bot", 1, json.loads(line)).record
+        assert after is not None
+        assert (after.phase, known(after), after.unended) == (before.phase, known(before), before.unended)
 
 
 def _bad(line: str) -> bool:
