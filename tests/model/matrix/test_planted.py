@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rotator.rotation import decide, steps
+from rotator.rotation import decide, procedures, steps
 from rotator.rotation import events as ev
 from rotator.rotation.calls import RevokeToken
-from rotator.rotation.procedures import install, outcome, publish, retire
+from rotator.rotation.procedures import install, publish, retire
 from tests.kit import promises
 from tests.model.matrix.faults import Cell, Trouble
 from tests.model.matrix.kinds import Kind
@@ -30,7 +30,7 @@ def verify_and_publish(seen, record, step):
 
 def test_no_authorisation_record_before_publishing_is_caught(monkeypatch):
     assert not broken(Kind.NAMED, "Verify", "verify", Trouble.OVERTAKEN)
-    monkeypatch.setitem(outcome._PROCEDURES, steps.Verify, verify_and_publish)
+    monkeypatch.setitem(procedures._PROCEDURES, steps.Verify, verify_and_publish)
     assert broken(Kind.NAMED, "Verify", "verify", Trouble.OVERTAKEN).startswith("I4")
 
 
@@ -43,7 +43,7 @@ def test_no_clean_up_after_a_mint_without_an_answer_is_caught(monkeypatch):
         yield from ()
         return ()
 
-    monkeypatch.setitem(outcome._PROCEDURES, steps.Burn, burn)
+    monkeypatch.setitem(procedures._PROCEDURES, steps.Burn, burn)
     monkeypatch.setattr(retire, "reap", nothing)
     # the job that would mend it in an hour
     monkeypatch.setattr("tests.model.matrix.world.World.sweep", lambda world: None)
@@ -71,7 +71,7 @@ def test_a_retirement_that_does_not_look_what_consumers_read_is_caught(monkeypat
         yield from RevokeToken(record.target, record.current.token)
         return ev.Retired(seen.at, "asked for")
 
-    monkeypatch.setitem(outcome._PROCEDURES, steps.Revoke, revoke)
+    monkeypatch.setitem(procedures._PROCEDURES, steps.Revoke, revoke)
     assert broken(Kind.NAMED, "Revoke", "write journal", Trouble.STOP).startswith("I4")
 
 

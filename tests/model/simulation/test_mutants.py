@@ -10,11 +10,11 @@ import pytest
 from rotator.engine import context
 from rotator.engine.lease import Leases
 from rotator.ports import Transient
-from rotator.rotation import decide, lost_value, retirement, steps, transitions
+from rotator.rotation import decide, lost_value, procedures, retirement, steps, transitions
 from rotator.rotation import events as ev
 from rotator.rotation.calls import DrawNonce, InstallValue, MintToken, RevokeToken, WriteConsumer
 from rotator.rotation.ownership import TokenOwners
-from rotator.rotation.procedures import consumer_path, outcome
+from rotator.rotation.procedures import consumer_path
 from rotator.rotation.procedures import install as installing
 from rotator.rotation.procedures import mint as minting
 from rotator.rotation.procedures import publish as publishing
@@ -35,7 +35,7 @@ def caught(*promises: str, seeds: int = 200, swarm: Swarm | None = None) -> bool
 
 def plant(monkeypatch, step, verb) -> None:
     """Put a mutant in the place of a procedure."""
-    monkeypatch.setitem(outcome._PROCEDURES, step, verb)
+    monkeypatch.setitem(procedures._PROCEDURES, step, verb)
 
 
 def test_the_engine_as_it_is_survives_the_seeds_that_kill_mutants():

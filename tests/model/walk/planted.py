@@ -8,12 +8,12 @@ from typing import Any
 from unittest.mock import patch
 
 from rotator.engine.context import RotationContext
-from rotator.rotation import decide, lost_value, retirement, steps, transitions
+from rotator.rotation import decide, lost_value, procedures, retirement, steps, transitions
 from rotator.rotation import events as ev
 from rotator.rotation.calls import FindTokens
 from rotator.rotation.observation import Observation
 from rotator.rotation.phases import SettledState
-from rotator.rotation.procedures import consumer_path, install, outcome, publish, retire
+from rotator.rotation.procedures import consumer_path, install, publish, retire
 from tests.model.walk.target import FAMILIES
 from tests.model.walk.walk import Rules, Walk
 
@@ -46,7 +46,7 @@ class Bug:
 
 
 def _step(step: type, procedure: Any) -> Any:
-    return patch.dict(outcome._PROCEDURES, {step: procedure})
+    return patch.dict(procedures._PROCEDURES, {step: procedure})
 
 
 # --- the mistakes ---------------------------------------------------------------------------------------------------
