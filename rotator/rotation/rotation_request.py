@@ -130,8 +130,11 @@ def in_grace(credential: Credential, record: Record, now: datetime) -> str:
     """Until when the grace lasts, and how to end it or wait for it, in words."""
     end = grace_ends(credential, record)
     until = f" until {end:%F %T}Z at the earliest" if end else ""
-    stands = "'s grace is over, and it has not ended yet" if end and end <= now else f" is in grace{until}"
-    return f"the predecessor{stands}; --wait waits for that and rotates then, --emergency ends the grace"
+    if end and end <= now:
+        stands, hurried = "'s grace is over, and its end comes first", "does not wait"
+    else:
+        stands, hurried = f" is in grace{until}", "ends the grace"
+    return f"the predecessor{stands}; --wait waits for that and rotates then, --emergency {hurried}"
 
 
 def grace_ends(credential: Credential, record: Record) -> datetime | None:

@@ -198,7 +198,7 @@ def test_what_a_request_says_is_what_is_wanted() -> None:
     [
         (Phase.SETTLED, {}, 0, "rotation 2: t2.1 is live at kv/blog/bot; no predecessor"),
         (Phase.PUBLISHED, {}, 0, "rotation 2: t2.1 is live at kv/blog/bot; the predecessor is in grace"),
-        (Phase.PUBLISHED, {"current": published(2, NOW - DAY)}, 75, "--emergency ends the grace"),
+        (Phase.PUBLISHED, {"current": published(2, NOW - DAY)}, 75, "--emergency does not wait"),
         (Phase.HELD, {}, 3, "look at it"),
     ],
     ids=["done", "published", "in grace", "held"],

@@ -175,7 +175,7 @@ async def test_at_the_end_of_a_grace_what_is_declined_is_not_done_by_whoever_wai
     assert actor.events[0] == "RequestDeclined"
     assert "Retired" in actor.events
     assert "Requested" not in actor.events, "nothing comes of it, it was said"
-    assert "grace is over, and it has not ended yet" in (await world.record()).taken[-1].refused
+    assert "grace is over, and its end comes first" in (await world.record()).taken[-1].refused
 
 
 async def test_what_a_visit_declined_is_not_done_by_the_next_which_who_waits_brings_about(world: World) -> None:
