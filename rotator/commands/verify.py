@@ -154,7 +154,7 @@ def obstacle(settings: Settings, credential: Credential, record: Record, now: da
     if settings.daemon.read_only:
         return READ_ONLY
     if record.held:
-        return f"held: {mended(record.held.reason, name, adopts=not adoption.objection(record))}"
+        return f"held: {mended(record.held.reason, name, adopts=adoption.offered(credential, record))}"
     if record.phase is Phase.AWAITING:
         return f"a person must act first: {record.awaiting}"
     if pause := pause_on(credential, record, now):

@@ -170,5 +170,7 @@ class Kind(Generic[Config, Options]):
     last_use_resolution: timedelta | None = None
     # How a person ends a token without us: the end of a sentence, in which {id} and {url} are filled in.
     end_by_hand: str = "where {url} lists what may log in"
+    # Whether a value says which token it is (`SupportsIdentify`): only then is its adoption proposed.
+    identifies: bool = False
     # Whether the target's management client, not the minter, makes and ends its tokens.
     needs_management_client: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rotator.rotation import events as ev
+from rotator.rotation.credential import Credential
 from rotator.rotation.phases import PublishedState, SettledState
 from rotator.rotation.record import HoldReason, Phase, Record, Token, TokenAdoption
 from rotator.rotation.token_names import parse
@@ -22,6 +23,11 @@ def objection(record: Record) -> str:
     if record.predecessor:
         return f"the predecessor {record.predecessor.token.id} still lives: let it come to its end, then adopt"
     return ""
+
+
+def offered(credential: Credential, record: Record) -> bool:
+    """Whether an adoption may be proposed: it would be accepted now."""
+    return credential.identified and not objection(record)
 
 
 def claimed(token: Token, stem: str, left: str) -> str:

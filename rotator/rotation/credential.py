@@ -99,6 +99,7 @@ class Credential(Generic[Options]):
     # Those of them that go into a token and differ from their default, as plain values. Only these are in the policy:
     # a default that a later version adds must not rotate anything.
     rotating_options: Mapping[str, object] = field(default_factory=dict)
+    identified: bool = True  # whether values of its kind say whose they are: only such a value can be adopted
     paused: Pause | None = None  # a pause of many credentials, from its document in Vault
 
     @cached_property

@@ -41,9 +41,9 @@ def remedy(reason: HoldReason, *, in_grace: bool, adopt: str = "") -> str:
     )
 
 
-def adoptable(name: str, record: Record) -> str:
+def adoptable(credential: Credential, record: Record) -> str:
     """The credential's name if the value on the consumer path may be adopted, else empty."""
-    return "" if adoption.objection(record) else name
+    return credential.name if adoption.offered(credential, record) else ""
 
 
 def said(lost: LostValue) -> str:
@@ -61,7 +61,7 @@ def stops(credential: Credential, record: Record) -> Hold | None:
         return None
     if credential.on_foreign is OnForeign.OVERWRITE:
         return None
-    do = remedy(lost.reason, in_grace=record.phase is Phase.PUBLISHED, adopt=adoptable(credential.name, record))
+    do = remedy(lost.reason, in_grace=record.phase is Phase.PUBLISHED, adopt=adoptable(credential, record))
     told = f"{lost.place} {WORDS[lost.reason]}; {do}"
     return Hold(lost.reason, lost.text or told)
 

@@ -169,7 +169,7 @@ _IMPLIED_BY = {
 
 def _held(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if held := record.held:
-        do = mended(held.reason, credential.name, adopts=not adoption.objection(record))
+        do = mended(held.reason, credential.name, adopts=adoption.offered(credential, record))
         yield Trouble(Headline.HELD, Severity.ACT, f"{held.text} ({held.reason.value})", held.at, do, exit=3)
 
 

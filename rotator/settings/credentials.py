@@ -110,6 +110,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         describe=section.take("describe", flag, True),
         labels=section.take("labels", _labels, {}),
         options=options,
+        identified=kind is not None and kind.identifies,
         rotating_options=changed(options, kind.non_rotating_options) if kind and options else {},
     )
     if kind is not None and kind.only_expires:

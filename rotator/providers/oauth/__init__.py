@@ -113,6 +113,7 @@ OAUTH_KINDS: dict[str, Kind] = {
         only_expires=True,
         end_by_hand="nobody can end it before its date; take its key from the application at {url}, or disable that",
         document_field="client_assertion",
+        identifies=True,
         default_lifetime=timedelta(minutes=5),
     ),
     "assertion-key": Kind(

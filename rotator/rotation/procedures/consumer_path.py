@@ -90,7 +90,7 @@ def watch(seen: Observation, record: Record) -> Procedure[ev.Lost | ev.Returned 
     if found is None:
         return ev.Returned(seen.at, current.place)
     in_grace = record.phase in (Phase.PUBLISHED, Phase.CONDEMNED)
-    adopt = lost_value.adoptable(seen.credential.name, record)
+    adopt = lost_value.adoptable(seen.credential, record)
     text = yield from found_instead(seen, doc, found, current.place, in_grace=in_grace, adopt=adopt)
     return ev.Lost(seen.at, found, current.place, text)
 
@@ -112,7 +112,7 @@ def objection(
     if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
         return None
     reason = _OBJECTIONS[content]
-    adopt = lost_value.adoptable(credential.name, record)
+    adopt = lost_value.adoptable(credential, record)
     return seen.held(reason, (yield from found_instead(seen, doc, reason, credential.place, adopt=adopt)))
 
 

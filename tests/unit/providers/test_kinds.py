@@ -12,6 +12,12 @@ import pytest
 
 from rotator.providers import KINDS, default_kind
 from rotator.providers.halo_cms.config import HaloCmsTargetConfig, HaloPatOptions
+from rotator.providers.halo_cms.provider import HaloPat
+from rotator.providers.halo_itsm.slots import SlotProvider
+from rotator.providers.manual.provider import ManualToken
+from rotator.providers.oauth.access_token import AccessToken
+from rotator.providers.oauth.assertion_key import AssertionKey
+from rotator.providers.oauth.client_assertion import ClientAssertion
 from rotator.rotation.credential import Credential, VaultPath
 
 
@@ -120,3 +126,11 @@ def test_a_family_of_targets_has_a_default_kind() -> None:
 def test_the_list_of_kinds_is_cheap_to_import() -> None:
     code = "import sys, rotator.providers; sys.exit('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_kinds_whose_values_name_their_token_say_so_to_the_settings() -> None:
+    """A hold proposed `rotate adopt` for an OAuth token and a manual one, where it was always refused."""
+    identifying = {"halo-pat": HaloPat, "client-assertion": ClientAssertion}
+    assert all(hasattr(provider, "identify") for provider in identifying.values())
+    assert not any(hasattr(provider, "identify") for provider in (SlotProvider, AssertionKey, AccessToken, ManualToken))
+    assert {name for name, kind in KINDS.items() if kind.identifies} == set(identifying)

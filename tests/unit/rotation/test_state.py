@@ -154,6 +154,8 @@ def test_a_hold_proposes_an_adoption_only_where_it_is_accepted() -> None:
     for begun in (replace(HOLD, phase=Phase.VERIFIED), replace(HOLD, reason=HoldReason.DELETED)):
         assert "adopt" not in judged(Phase.HELD, held=begun).do
     assert "adopt" not in judged(Phase.HELD, held=HOLD, candidate=None, predecessor=published(1)).do
+    unnamed = replace(credential(), identified=False)
+    assert "adopt" not in state(unnamed, record(Phase.HELD, held=HOLD, candidate=None), NOW).do, "a kind without names"
 
 
 def test_a_pause_by_hand_is_told_with_the_command_that_ends_it() -> None:
