@@ -107,7 +107,9 @@ def _next_step(
     if record.phase is Phase.SETTLED:
         return _settled(credential, record, now, ask, shared or now, rested)
     ask = here if record.phase is Phase.AWAITING else ask  # a caller who waits here says that the person has acted
-    return _settling(credential.limits, record, now, rested) or _in_flight(credential, record, record.reached, now, ask)
+    return _settling(credential.limits, record, now, rested) or _in_flight(
+        credential, record, record.reached, now, ask, rested
+    )
 
 
 def _swept_in_vain(record: Record) -> bool:
@@ -197,7 +199,12 @@ def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) 
 
 
 def _in_flight(
-    credential: Credential, record: Record, state: PhaseState, now: datetime, ask: RotationRequest | None
+    credential: Credential,
+    record: Record,
+    state: PhaseState,
+    now: datetime,
+    ask: RotationRequest | None,
+    rested: timedelta,
 ) -> Wait | Act:
     match state:
         case UndoingState():
@@ -218,7 +225,7 @@ def _in_flight(
             return Burn(record.mint_name, give_up=not may_mint(credential, record, now))
     if record.predecessor is None or record.current is None:
         return Sweep(record.strays)
-    return _retirement(credential, record, record.current, now, ask)
+    return _retirement(credential, record, record.current, now, ask, rested)
 
 
 def _requested(credential: Credential, record: Record, state: RequestedState, now: datetime) -> Step:
@@ -238,7 +245,12 @@ def _awaiting(
 
 
 def _retirement(
-    credential: Credential, record: Record, current: PublishedValue, now: datetime, ask: RotationRequest | None
+    credential: Credential,
+    record: Record,
+    current: PublishedValue,
+    now: datetime,
+    ask: RotationRequest | None,
+    rested: timedelta,
 ) -> Step:
     """The end of the predecessor, which the grace and a pause put off, and an emergency does not wait for."""
     condemned, pause = record.phase is Phase.CONDEMNED, pause_on(credential, record, now)
@@ -250,7 +262,8 @@ def _retirement(
         return Revoke()
     since, promised = retirement.grace_from(record, current), record.grace_ends
     earliest = retirement.earliest(credential.retire, since, emergency=False, promised=promised)
-    return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
+    left = _rest(since, earliest, now, rested)
+    return Wait(left, "predecessor in grace") if left else Condemn(watched=now < earliest)
 
 
 def _for_person(record: Record) -> str:

@@ -78,12 +78,14 @@ def judge(
     emergency: bool,
     promised: datetime | None = None,
     proof: str = PROVEN,
+    watched: bool = False,
 ) -> Judgement:
-    """Decide whether the predecessor may be ended. `proof`: how the caller has proven the successor, in words."""
+    """Decide whether the predecessor may be ended. `proof`: how the caller has proven the successor, in words.
+    `watched`: the grace is over by a monotonic clock."""
     if emergency:
         return Go(f"emergency: {proof}")
     grace_ends = earliest(policy, published_at, emergency=False, promised=promised)
-    if now < grace_ends:
+    if now < grace_ends and not watched:
         return NotYet(grace_ends, "in grace")
     if policy.quiet is None or not use.reported:
         return Go(f"{proof}, {policy.after} since publication")

@@ -94,9 +94,13 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Condemn:
-    """Decide whether the predecessor may be ended: prove the published value again, and look at the last use."""
+    """Decide whether the predecessor may be ended: prove the published value again, and look at the last use.
+
+    `watched`: this process has watched the whole grace by a monotonic clock, whatever the wall clocks say.
+    """
 
     effect: ClassVar[bool] = False
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ def condemn(seen: Observation, record: Record, step: Condemn) -> Procedure[ev.Ev
         return proof
     use = yield from _use(seen, record, predecessor)
     policy, since, promised = seen.credential.retire, grace_from(record, current), record.grace_ends
-    verdict = judge(policy, since, seen.now, use, emergency=record.emergency, promised=promised, proof=proof)
+    terms = {"emergency": record.emergency, "watched": step.watched}
+    verdict = judge(policy, since, seen.now, use, promised=promised, proof=proof, **terms)
     match verdict:
         case Go(evidence):
             return ev.Condemned(seen.at, evidence)

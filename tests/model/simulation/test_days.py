@@ -11,7 +11,7 @@ from rotator.engine import reconciler
 from rotator.engine.reconciler import Reconciler
 from rotator.engine.second_journal import SecondJournals
 from rotator.ports import StoreRefused
-from rotator.rotation import attempts, explanation, observation, ownership, second_vault, transitions, troubles
+from rotator.rotation import attempts, decide, explanation, observation, ownership, second_vault, transitions, troubles
 from rotator.rotation import events as ev
 from rotator.rotation.calls import ReadOwners, RevokeToken
 from rotator.rotation.ownership import TokenOwners, living
@@ -104,8 +104,9 @@ def _settled(patch: pytest.MonkeyPatch) -> None:
 
 
 def _by_dates(patch: pytest.MonkeyPatch) -> None:
-    """Every time in a record is believed."""
+    """Every time in a record is believed, and none is watched."""
     patch.setattr(transitions, "put_right", lambda record, seen: record)
+    patch.setattr(decide, "_rest", lambda since, until, now, rested: None if until <= now else until)
 
 
 def _untended(patch: pytest.MonkeyPatch) -> None:

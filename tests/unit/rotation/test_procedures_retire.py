@@ -79,6 +79,9 @@ OVER = record(Phase.PUBLISHED, current=published(2, NOW - DAY))
 QUIET = credential(retire=Retirement(HOUR, quiet=HOUR, deadline=2 * HOUR, at_deadline=AtDeadline.HOLD))
 CONDEMNS = {
     "proven, and its grace is over": Row(Condemn(), OVER, [PUBLISHED_NEW, PROVEN], ev.Condemned, "successor proven"),
+    "it is in grace by a wall clock that is wrong, and was watched for as long as that is": Row(
+        Condemn(watched=True), IN_GRACE, [PUBLISHED_NEW, PROVEN], ev.Condemned, "since publication"
+    ),
     "it is in grace": Row(Condemn(), IN_GRACE, [PUBLISHED_NEW, PROVEN], ev.Deferred(LATE, NOW + HOUR, "in grace", AT)),
     "it is still used": Row(
         Condemn(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from rotator.rotation import events as ev
 from rotator.rotation import triggers
 from rotator.rotation.ahead import put_right, waits_otherwise
+from rotator.rotation.credential import Retirement
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase, Record, Trigger
 from rotator.rotation.schedule import Every, FractionOfLife
@@ -193,6 +195,15 @@ def test_a_pause_of_what_is_deferred_counts_from_its_beginning() -> None:
     )
     assert next_step(credential(), ahead, NOW, rested=59 * SECOND) == Wait(FAR + MINUTE, "in use")
     assert next_step(credential(), ahead, NOW, rested=MINUTE) == Condemn()
+
+
+@pytest.mark.parametrize("now", [NOW, FAR - 200 * DAY], ids=["the clock is ahead", "another clock is behind"])
+def test_a_grace_is_over_after_its_length_although_a_clock_is_days_off_all_the_time(now: datetime) -> None:
+    graceful = credential(retire=Retirement(after=MINUTE))
+    known = record(Phase.PUBLISHED, current=published(2, at=FAR), grace_ends=FAR + MINUTE)
+    assert next_step(graceful, known, now, rested=59 * SECOND) == Wait(FAR + MINUTE, "predecessor in grace")
+    assert next_step(graceful, known, now, rested=MINUTE) == Condemn(watched=True)
+    assert next_step(graceful, known, FAR + MINUTE, rested=MINUTE) == Condemn()
 
 
 def test_a_life_counts_from_its_beginning_at_the_target_where_a_clock_was_ahead() -> None:
