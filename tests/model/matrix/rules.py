@@ -353,7 +353,7 @@ RULES: tuple[Rule, ...] = (
         T.OVERTAKEN,
         T.STOP,
     ),
-    # clocks: nothing is over before both clocks say so
+    # clocks: nothing is over before both clocks say so, or before it was watched for its whole length
     _rule(
         AGAIN,
         "a refusal counts once the target has had its time, by both clocks",
@@ -365,14 +365,6 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(GOES_ON, "no grace is to come any more, and an emergency has none", T.AHEAD, T.BACK, stories=URGENT),
     _rule(GOES_ON, "no grace is to come any more", T.AHEAD, steps="Condemn|Revoke|Sweep"),
-    _rule(
-        WAITS,
-        "this write only says that the candidate is gone, or proven anew",
-        T.AHEAD,
-        calls="write journal",
-        steps="Publish",
-        stories=UNPUBLISHED,
-    ),
     _rule(GOES_ON, "stamped by the clock as it was", T.AHEAD, calls="write journal", steps="Publish"),
     _rule(WAITS, "the end by expiry is awaited by both clocks", T.BACK, steps="Condemn|Sweep", kinds=Kind.EXPIRING),
     _rule(GOES_ON, "no grace is to come any more", T.BACK, calls="write journal", steps="Condemn"),
@@ -387,7 +379,14 @@ RULES: tuple[Rule, ...] = (
         stories=REFUSED,
         kinds=f"{Kind.NAMED}|{Kind.TWO_SLOTS}",
     ),
-    _rule(WAITS, "the grace ends when both clocks say so", T.AHEAD, T.BACK),
+    _rule(
+        WAITS,
+        "nobody comes before both clocks say that the grace is over; a daemon would come and have watched it",
+        T.BACK,
+        kinds=f"{Kind.NAMED}|{Kind.EXPIRING}",
+    ),
+    _rule(WAITS, "the same: the look that was to end it has begun", T.BACK, steps="Condemn"),
+    _rule(GOES_ON, "a grace that was watched for its whole length is over, whatever a clock says", T.AHEAD, T.BACK),
     # people
     _rule(GOES_ON, "an emergency does not wait, and here nothing is ended by us", T.PAUSE, stories=URGENT),
     _rule(GOES_ON, "what ends by its date is not ended by us", T.PAUSE, kinds=Kind.EXPIRING),
