@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,19 @@ def quick(
     only: Iterable[str] = (),
     vault: str = "",
     halo: str = "",
-    desk: str = "",
+    desk: str | Mapping[str, Any] = "",
     **sections: Any,
 ) -> Path:
     """Settings of one daemon, with instance and socket called `name`; `only` these credentials, or all there are.
 
     `vault`, `halo` and `desk` are the addresses it is told, should it meet proxies there; consumers know the desk by
-    its own. Sections add to the quick defaults.
+    its own. Instead of an address, `desk` may be further options of its section. Sections add to the quick defaults.
     """
     wanted = {key: {**values, **sections.pop(key, {})} for key, values in DEFAULTS.items()}
     wanted["daemon"] = {"instance": name, "socket": str(world.folder / f"{name}.sock"), **wanted["daemon"]}
-    if desk and world.desk:
+    if not isinstance(desk, str):
+        sections["desk"] = desk
+    elif desk and world.desk:
         times = {key: wanted["target"][key] for key in ("settle", "timeout", "deadline")}
         sections["desk"] = {"url": desk, "audience": f"{world.desk.url}/auth/token", **times}
     seen = copy(world)  # many daemons at once are told different things of the same world
