@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from rotator.app.actor import Actor, acting
+from rotator.app.actor import Actor, acting, reading
 from rotator.app.vault_fitness import refuse_unfit_for
 from rotator.commands.operator_commands import OperatorCommand, obey
 from rotator.commands.requests import give_up
 from rotator.commands.rotate import DONE, RotateCommand, follow, heard, select
 from rotator.commands.verdicts import failed_line
+from rotator.commands.verify import ShownValue, ShowValues
+from rotator.engine.probe import note_refusal
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.shutdown import heed, patience
+from rotator.host.threads import first_exception
 from rotator.observe import logs
 from rotator.observe.health import states
 from rotator.observe.observers import Observers
-from rotator.ports import Fault
+from rotator.ports import Fault, Rejected
 from rotator.rotation import events as ev
-from rotator.rotation.record import Phase
+from rotator.rotation.record import Phase, PublishedValue
 from rotator.rotation.state import pass_exit
 from rotator.settings import Settings
 
+Refusals = Mapping[str, tuple[PublishedValue, Rejected]]
+
 _TICK = 0.1  # seconds
 _LEAST = 1.0  # seconds for the work itself, when a login took nearly all that the caller gives
+_FOR_NOTES = 10.0  # seconds for a login of an actor that writes what `verify` found
 _OVER = "its time is over"
 _DONE = {"value.published", "predecessor.retired", "predecessor.left", "predecessor.unended", "predecessor.ended"}
 _NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
@@ -121,6 +128,68 @@ async def obey_alone(
             yield line
     if actor.hooks_failed:
         yield hooks_failed(actor, code)
+
+
+async def verify_alone(settings: Settings, names: Sequence[str], say: Callable[[str], None]) -> list[ShownValue]:
+    """`rotate verify` without a daemon. A refusal goes into the record, as the probe of a daemon writes it there.
+
+    `say`: gets what becomes of refusals, in sentences. An actor that may change things is composed for them alone.
+    """
+    logs.configure("error", json=None)
+    async with reading(settings) as reader:
+        first = ShowValues(reader)
+        shown = await first.all(names)
+    if not first.refusals or settings.daemon.read_only:
+        return shown
+    left = list(first.refusals)
+    try:
+        async with working(settings, _FOR_NOTES, visits=False, missed=partial(_missed, say)) as (actor, _):
+            again = {each.credential: each for each in await noted(actor, first.refusals, say)}
+            shown, left = [again.get(each.credential, each) for each in shown], []
+        if actor.hooks_failed:
+            say(str(hooks_failed(actor, DONE)["said"]))
+    except* Fault as faults:
+        reason = str(first_exception(faults))
+        say(_unnoted(left, reason) if left else reason)
+    return shown
+
+
+async def noted(actor: Actor, refused: Refusals, say: Callable[[str], None]) -> list[ShownValue]:
+    """Write to the records which refusals count: final ones, and those repeated after the target's time to settle.
+
+    Returns what the second look showed.
+    """
+    known, shows = actor.settings.credentials, ShowValues(actor)
+    shown: list[ShownValue] = []
+    if doubted := [name for name, (_, verdict) in refused.items() if not verdict.final]:
+        settle = max(known[name].limits.settle for name in doubted)
+        say(f"refused: {', '.join(doubted)}; asked once more in {settle.total_seconds():g} s")
+        end = actor.clock.monotonic() + settle.total_seconds()
+        while actor.clock.monotonic() < end and not actor.worker_pool.stopping:
+            await actor.clock.sleep(_TICK)
+        if actor.worker_pool.stopping:
+            say(_unnoted(doubted, actor.worker_pool.stopping))
+        else:
+            shown = await shows.all(doubted)
+    for name, (current, verdict) in refused.items():
+        value, _ = shows.refusals.get(name, (None, None))
+        if not verdict.final and (value is None or value.token.id != current.token.id):
+            continue
+        try:
+            dependencies = actor.dependencies(known[name])
+            if (await note_refusal(actor.worker_pool, known[name], dependencies, current, verdict)).refused_at:
+                say(f"{name}: written to its record, for `rotate status` and the next `rotate due`")
+        except Fault as fault:
+            say(_unnoted([name], fault.reason))
+    return shown
+
+
+def _missed(say: Callable[[str], None], reason: str) -> None:
+    say(f"waiting for Vault: {reason}")
+
+
+def _unnoted(names: Iterable[str], reason: str) -> str:
+    return f"not written to the record of {', '.join(names)}, so `rotate status` does not know of it: {reason}"
 
 
 def hooks_failed(actor: Actor, code: int) -> dict[str, Any]:

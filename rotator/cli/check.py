@@ -14,7 +14,7 @@ from rotator.cli.base import Length
 from rotator.rotation.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from rotator.commands.verify import ShownValue
     from rotator.settings import Settings
@@ -81,10 +81,11 @@ def _say(finding: Finding) -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_obj
 def verify_command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
-    """Show what is published to its target, with the value that consumers read now. Changes nothing.
+    """Show what is published to its target, with the value that consumers read now. Changes no value.
 
     For the time after a restore, or after trouble at a target. A running daemon is told: of what was refused it asks
-    once more, and makes a new value. Exit 5 when a value was refused, 1 when consumers do not find one, 75 when a
+    once more, and makes a new value. Without one this command asks once more, and writes it to the record, for `rotate
+    status` and the next `rotate due`. Exit 5 when a value was refused, 1 when consumers do not find one, 75 when a
     target did not say.
     """
     reached = base.reach(config)
@@ -99,10 +100,14 @@ def verify_command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
 
     async def main() -> int:
         from rotator.app import control
+        from rotator.app.standalone import verify_alone
         from rotator.commands.queries import looked
 
+        def alone(settings: Settings) -> Awaitable[list[ShownValue]]:
+            return verify_alone(settings, request["names"], lambda said: output.say(f"rotate: {said}", err=True))
+
         daemon = await control.answers(reached.socket)
-        shown = await looked(reached.settings, reached.socket, "show", request)
+        shown = await looked(reached.settings, reached.socket, "show", request, alone=alone)
         return _said(shown, daemon=daemon, as_json=as_json)
 
     base.run(main)

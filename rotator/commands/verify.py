@@ -13,6 +13,7 @@ import anyio
 from rotator.app.actor import READ_ONLY, Actor
 from rotator.app.secret_resolver import by_hand
 from rotator.engine.guard import proof
+from rotator.engine.probe import at_rest
 from rotator.ports import (
     Accepted,
     CannotPresent,
@@ -78,6 +79,7 @@ class ShowValues:
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
         self._controls: dict[tuple[str, str], Fault | None] = {}
+        self.refusals: dict[str, tuple[PublishedValue, Rejected]] = {}  # of values at rest, which no record knows of
 
     async def all(self, names: Sequence[str]) -> list[ShownValue]:
         """One answer for each name, in order."""
@@ -100,11 +102,13 @@ class ShowValues:
             if record is None or record.current is None:
                 return ShownValue(name, VerifyResult.UNPUBLISHED, "nothing was published yet")
             answer, said = await self._shown(credential, record.current)
+            now = self._actor.clock.now()
+            if not at_rest(credential, record, now):
+                self.refusals.pop(name, None)
         except Fault as fault:
             return ShownValue(name, VerifyResult.UNKNOWN, f"not decided: {fault.reason}")
         held = record.phase is Phase.HELD
         said = f"{said}; held, see `rotate explain {name}`" if held else said
-        now = self._actor.clock.now()
         waits = obstacle(self._actor.settings, credential, record, now) if answer is VerifyResult.REFUSED else ""
         return ShownValue(name, answer, said, held, waits, record.current.token.id)
 
@@ -129,6 +133,7 @@ class ShowValues:
         if isinstance(verdict, Accepted):
             return VerifyResult.ACCEPTED, f"{what}: its target accepts it"
         if isinstance(verdict, Rejected):
+            self.refusals[credential.name] = current, verdict
             return VerifyResult.REFUSED, f"{what}: it fails its proof: {verdict.reason}"
         return VerifyResult.UNKNOWN, f"{what}: its target does not say: {verdict.reason}"
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import anyio
 
@@ -22,7 +22,7 @@ from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Accepted, Fault, Rejected, Unknown, Verdict
 from rotator.rotation.credential import Credential
 from rotator.rotation.procedures import operators
-from rotator.rotation.record import Phase, PublishedValue
+from rotator.rotation.record import Phase, PublishedValue, Record
 from rotator.rotation.schedule import share
 from rotator.rotation.secret import Secret
 
@@ -159,15 +159,9 @@ class Prober:
             self.worker_pool.guard.troubled(credential, f"whether the published value works is not known: {reason}")
 
     def _at_rest(self, credential: Credential) -> PublishedValue | None:
-        """The published value, if no rotation is under way or due for a change of settings; else None."""
         seen = self.worker_pool.seen.get(credential.name)
-        record = seen.record if seen else None
-        if record is None or record.phase not in _RESTS or record.refused_at or record.current is None:
-            return None
-        current, now = record.current, self.worker_pool.clock.now()
-        over = current.token.has_expired(now)
-        as_wanted = (current.policy, current.place) == (credential.policy, credential.place)
-        return None if over or not as_wanted or self.worker_pool.pause(credential)[0] else current
+        current = at_rest(credential, seen.record if seen else None, self.worker_pool.clock.now())
+        return None if self.worker_pool.pause(credential)[0] else current
 
     async def _refused(
         self,
@@ -182,10 +176,8 @@ class Prober:
             self._doubted[name] = current.token.id
             self.worker_pool.guard.doubted[name] = self.worker_pool.clock.now()
             return credential.limits.settle
-        word = operators.disprove(current.token.id, f"the probe was refused: {verdict.reason}")
         try:
-            async with self.worker_pool.aside(name):
-                await self.worker_pool.guard.reconciler.obey(credential, dependencies, word)
+            await note_refusal(self.worker_pool, credential, dependencies, current, verdict)
         except Fault:
             return credential.limits.settle  # Vault failed, or another process has the lease
         self._doubted.pop(name, None)
@@ -193,6 +185,28 @@ class Prober:
 
 
 _WORDS: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", Unknown: "unknown"}
+
+
+def at_rest(credential: Credential, record: Record | None, now: datetime) -> PublishedValue | None:
+    """The published value, if no rotation is under way or due already; else None."""
+    if record is None or record.phase not in _RESTS or record.refused_at or record.current is None:
+        return None
+    current = record.current
+    as_wanted = (current.policy, current.place) == (credential.policy, credential.place)
+    return None if current.token.has_expired(now) or not as_wanted else current
+
+
+async def note_refusal(
+    worker_pool: WorkerPool,
+    credential: Credential,
+    dependencies: Dependencies,
+    current: PublishedValue,
+    verdict: Rejected,
+) -> Record:
+    """Write to the record that a refusal counts. Raises Fault: Vault failed, or another process has the lease."""
+    word = operators.disprove(current.token.id, f"the probe was refused: {verdict.reason}")
+    async with worker_pool.aside(credential.name):
+        return await worker_pool.guard.reconciler.obey(credential, dependencies, word)
 
 
 async def _published(credential: Credential, dependencies: Dependencies, current: PublishedValue) -> Secret | None:
