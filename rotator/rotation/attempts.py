@@ -7,7 +7,7 @@ can still be revoked. What a person asked for does not count once it is publishe
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rotator.rotation import events as ev
@@ -23,22 +23,24 @@ from rotator.rotation.phases import (
 )
 from rotator.rotation.record import Failure, Phase, Record, Trigger
 
-_DAY = timedelta(hours=24)
+_BUDGETS = ("mints", "emergency_mints")
 
 
-def authorise(
-    record: Record, at: datetime, *, sends: int, emergency: bool, since: datetime | None = None
-) -> dict[str, Any]:
-    """What changes when one more request may leave. Those before `since` (None: a day ago) are forgotten."""
+def authorise(record: Record, at: datetime, *, sends: int, emergency: bool) -> dict[str, Any]:
+    """What changes when one more request may leave."""
     budget = _budget(emergency)
-    mints = (*(x for x in getattr(record, budget) if x > (since or at - _DAY)), at)
-    return {"sends": sends, "sent_at": at, budget: mints}
+    return {"sends": sends, "sent_at": at, budget: (*getattr(record, budget), at)}
+
+
+def forget(record: Record, since: datetime) -> dict[str, Any]:
+    """What changes when requests of before `since` count no longer."""
+    return {name: tuple(x for x in getattr(record, name) if x > since) for name in _BUDGETS}
 
 
 def unsent(record: Record) -> dict[str, Any]:
     """What changes when the last request was not sent after all, or made nothing."""
     last = max((*record.mints, *record.emergency_mints), default=None)
-    return {name: _without(getattr(record, name), last) for name in ("mints", "emergency_mints")}
+    return {name: _without(getattr(record, name), last) for name in _BUDGETS}
 
 
 def well_ended(record: Record, at: datetime) -> dict[str, Any]:
@@ -49,10 +51,7 @@ def well_ended(record: Record, at: datetime) -> dict[str, Any]:
     begun = record.requested_at
     if begun is None or record.undo or not (record.why is Trigger.ASKED or record.emergency):
         return {}
-    return {
-        "mints": tuple(x for x in record.mints if not begun <= x <= at),
-        "emergency_mints": tuple(x for x in record.emergency_mints if not begun <= x <= at),
-    }
+    return {name: tuple(x for x in getattr(record, name) if not begun <= x <= at) for name in _BUDGETS}
 
 
 def may_mint(credential: Credential, record: Record, now: datetime) -> bool:
@@ -76,7 +75,8 @@ def _without(mints: tuple[datetime, ...], last: datetime | None) -> tuple[dateti
 
 
 def requested(record: Record, event: ev.Requested) -> Record:
-    """A rotation begins."""
+    """A rotation begins. What counts no longer is forgotten here alone, by the earlier clock, as it is counted."""
+    record = replace(record, **forget(record, event.since)) if event.since else record
     return replace(
         record,
         state=RequestedState(),
@@ -93,7 +93,7 @@ def requested(record: Record, event: ev.Requested) -> Record:
         requested_told=event.told,
         evidence="",
         retry_at=None,
-        **authorise(record, event.at, sends=1, emergency=event.emergency, since=event.since),
+        **authorise(record, event.at, sends=1, emergency=event.emergency),
     )
 
 

@@ -162,7 +162,7 @@ class Requested:
     target: str
     policy: str
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
-    since: datetime | None = None  # earlier mints no longer count
+    since: datetime | None = None  # earlier mints no longer count, by either clock
     told: datetime | None = None  # the time by Vault's clock, if it told the time
     value: str = ""  # the published value so far: accepted, refused, unknown, lost; empty: there is none
 

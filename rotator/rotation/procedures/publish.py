@@ -42,7 +42,7 @@ def request(seen: Observation, record: Record, step: Request) -> Procedure[ev.Ev
             target=credential.target,
             policy=credential.policy,
             above=number(doc),
-            since=seen.at - credential.limits.day,
+            since=seen.now - credential.limits.day,
             told=seen.shared if seen.told else None,
             value=value,
         )

@@ -52,6 +52,25 @@ def test_a_grace_that_a_clock_days_ahead_began_ends_although_whoever_watches_it_
     assert len(stage.alive()) == 1
 
 
+def test_a_clock_days_ahead_that_begins_a_rotation_forgets_no_mint_of_the_day():  # seed 67652
+    stage = Stage()
+    stage.settle()
+    stage["A"].clock.skew = AHEAD
+    stage.until(stage.begin("A", ask=True), "target.mint")
+    assert len(stage.record.mints) == 2
+
+
+def test_a_clock_days_ahead_that_sends_a_mint_once_more_forgets_no_mint_of_the_day():
+    stage = Stage(actors=1)
+    stage.settle()
+    stage.lose(visit := stage.until(stage.begin("A", ask=True), "target.mint"))
+    stage.finish(visit)
+    stage.sleep(20)
+    stage["A"].clock.skew = AHEAD
+    stage.until(stage.begin("A"), "target.mint")
+    assert len(stage.record.mints) == 3
+
+
 def test_what_is_asked_for_is_answered_once_although_a_clock_was_days_ahead():
     stage = begun_by_a_clock_that_is_ahead()
     for _ in range(60):

@@ -62,9 +62,9 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "retry_at": None,
         },
     ),
-    "requested: mints of more than a day ago are forgotten, later ones are not": (
-        record(SETTLED, mints=(AT - DAY, AT - DAY + MINUTE)),
-        replace(begun, asked_by="", emergency=False, policy=record(SETTLED).policy),
+    "requested: mints that count no longer are forgotten, later ones are not": (
+        record(SETTLED, mints=(AT - DAY, AT - DAY + MINUTE), emergency_mints=(AT - DAY,)),
+        replace(begun, asked_by="", emergency=False, policy=record(SETTLED).policy, since=AT - DAY),
         {
             "phase": REQUESTED,
             "rotation": 2,
@@ -73,6 +73,7 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "sends": 1,
             "sent_at": AT,
             "mints": (AT - DAY + MINUTE, AT),
+            "emergency_mints": (),
         },
     ),
     "requested over a greater number on the consumer path: ours is greater still": (
