@@ -46,12 +46,18 @@ def unsent(record: Record) -> dict[str, Any]:
 def well_ended(record: Record, at: datetime) -> dict[str, Any]:
     """What changes when a rotation that a person asked for is published, at that time: its requests count no longer.
 
-    What was sent later, by a clock that was ahead, is another rotation's. A rollback sends none.
+    They are the last ones, as many as it sent. In an emergency, which may have begun as none, they may be of both
+    budgets: of each, those since it began. A rollback sends none.
     """
     begun = record.requested_at
     if begun is None or record.undo or not (record.why is Trigger.ASKED or record.emergency):
         return {}
-    return {name: tuple(x for x in getattr(record, name) if not begun <= x <= at) for name in _BUDGETS}
+
+    def others(mints: tuple[datetime, ...]) -> tuple[datetime, ...]:
+        first = max(len(mints) - record.sends, 0)
+        return (*mints[:first], *(x for x in mints[first:] if not begun <= x <= at))
+
+    return {name: others(getattr(record, name)) for name in (_BUDGETS if record.emergency else ("mints",))}
 
 
 def may_mint(credential: Credential, record: Record, now: datetime) -> bool:

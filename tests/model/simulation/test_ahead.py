@@ -60,6 +60,16 @@ def test_a_clock_days_ahead_that_begins_a_rotation_forgets_no_mint_of_the_day():
     assert len(stage.record.mints) == 2
 
 
+def test_what_is_asked_for_ends_well_and_takes_no_mint_along_that_was_sent_by_the_same_clock_days_ahead():
+    stage = Stage()
+    stage["A"].clock.skew = AHEAD
+    stage.settle()  # by the schedule
+    stage.until(stage.until(stage.begin("A", ask=True), "target.mint"), "target.verify")
+    stage.take_over("B")  # both were sent at the same time now, as far as is known
+    assert (stage.record.phase, stage.record.rotation) == ("published", 2)
+    assert len(stage.record.mints) == 1
+
+
 def test_a_clock_days_ahead_that_sends_a_mint_once_more_forgets_no_mint_of_the_day():
     stage = Stage(actors=1)
     stage.settle()

@@ -218,6 +218,8 @@ def test_mints_of_an_undo_that_went_well_are_those_of_nobody() -> None:
     assert advance(before, ev.Published(NOW, 2)).mints == (NOW - DAY, NOW)
     asked = replace(before, why=Trigger.ASKED, emergency_mints=(NOW - DAY, NOW))
     after = advance(asked, ev.Published(NOW, 2))
+    assert (after.mints, after.emergency_mints) == ((NOW - DAY,), (NOW - DAY, NOW))
+    after = advance(replace(asked, emergency=True), ev.Published(NOW, 2))
     assert (after.mints, after.emergency_mints) == ((NOW - DAY,), (NOW - DAY,))
     never = replace(asked, requested_at=None)
     assert advance(never, ev.Published(NOW, 2)).mints == (NOW - DAY, NOW)
