@@ -42,9 +42,16 @@ def condemn(seen: Observation, record: Record, step: Condemn) -> Procedure[ev.Ev
     if not isinstance(proof, str):
         return proof
     use = yield from _use(seen, record, predecessor)
-    policy, since, promised = seen.credential.retire, grace_from(record, current), record.grace_ends
-    terms = {"emergency": record.emergency, "watched": step.watched}
-    verdict = judge(policy, since, seen.now, use, promised=promised, proof=proof, **terms)
+    verdict = judge(
+        seen.credential.retire,
+        grace_from(record, current),
+        seen.now,
+        use,
+        emergency=record.emergency,
+        promised=record.grace_ends,
+        proof=proof,
+        watched=step.watched,
+    )
     match verdict:
         case Go(evidence):
             return ev.Condemned(seen.at, evidence)
