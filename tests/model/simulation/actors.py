@@ -137,13 +137,14 @@ class Process:
         if not self.world.swarm.followed:
             return "", lambda _: False
         self.world.locks.setdefault(lock, self.host)
-        return lock, lambda other: self.world.locks.get(other) == self.host and other in self.world.freed
+        return lock, lambda other: self.world.freed.get(other) == self.host
 
     def kill(self) -> None:
         """SIGKILL: no coroutine may await on the way out. A request on the wire may still take effect."""
         self.dead, self.died = True, self.world.now
         self.world.deaths.append(self.world.now)
-        self.world.freed.update(lock for lock, host in self.world.locks.items() if host == self.host)
+        for lock in [lock for lock, host in self.world.locks.items() if host == self.host]:
+            self.world.freed[lock] = self.world.locks.pop(lock)
         for thread in self.threads:
             if thread.wire is not None:
                 landed = self.world.rng.random() < 0.5

@@ -61,7 +61,8 @@ class Operators:
                 self.world.tell("shell", f"refused: {refusal.reason}", name)
             host.wake(name)
             break
-        self.world.freed.add(name_of)
+        if name_of in self.world.locks:
+            self.world.freed[name_of] = self.world.locks.pop(name_of)
         while True:
             await beat(1e6, "idle")
 

@@ -53,8 +53,8 @@ class World:
     calm: bool = False  # faults are off
     broken_file: bool = False  # settings cannot be read: who runs goes on, nobody starts
     running: Thread | None = None
-    locks: dict[str, str] = field(default_factory=dict)  # that the kernels of hosts keep for their processes
-    freed: set[str] = field(default_factory=set)  # whose processes have ended
+    locks: dict[str, str] = field(default_factory=dict)  # that the kernels of hosts keep for living processes: the host
+    freed: dict[str, str] = field(default_factory=dict)  # of processes that have ended: the host
     deaths: list[float] = field(default_factory=list)  # when a process was killed
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
