@@ -21,6 +21,7 @@ _SLOTS = 64  # of a pool
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
+ENDPOINT_URLS = ("token_url", "revocation_url", "introspection_url", "jwks_url", "registration_url")
 _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
@@ -31,6 +32,10 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
 
     auth_url: str = ""  # the authorisation server; empty: <url>/auth
     token_url: str = ""  # empty: <auth_url>/token
+    revocation_url: str = ""  # RFC 7009
+    introspection_url: str = ""  # RFC 7662
+    jwks_url: str = ""  # the server's own keys
+    registration_url: str = ""  # RFC 7591
     issuer: str = ""  # the server's issuer identifier, for audience = "issuer"
     audience: str = "token_url"  # or auth_url, issuer, or any other text: `aud` of the assertions, always one string
     tenant: str = ""
@@ -50,9 +55,9 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
         super().__post_init__()
         if self.manage_applications and self.management is None:
             raise ValueError("manage_applications = true needs the key management: who may change applications?")
-        for option in ("auth_url", "token_url"):
+        for option in ("auth_url", *ENDPOINT_URLS):
             if address := getattr(self, option):
-                check_url(address, option, insecure=self.allow_insecure_http, query=option == "token_url")
+                check_url(address, option, insecure=self.allow_insecure_http, query=option in ENDPOINT_URLS)
         if self.audience == "issuer" and not self.issuer:
             raise ValueError('audience = "issuer" needs the key issuer')
         if not self.audience.strip():

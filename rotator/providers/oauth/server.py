@@ -22,6 +22,7 @@ from rotator.providers.oauth.config import (
     ClientOptions,
     OAuthTargetConfig,
 )  # fmt: skip
+from rotator.providers.oauth.discovery import Endpoints, stated
 from rotator.providers.oauth.token_endpoint import (
     FINAL,
     UNKNOWN,
@@ -145,6 +146,10 @@ class OAuthServer:
         return await signed(await self.draft_for(client, key, self.clock.now() + _MINUTE), signer)
 
     # calls
+
+    async def endpoints(self) -> Endpoints:
+        """The server's addresses."""
+        return stated(self.config)
 
     async def exchange(
         self,

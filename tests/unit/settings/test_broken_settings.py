@@ -230,7 +230,7 @@ LENGTHS = [
 
 URLS = [
     Broken(f"{what} as {option}", END, f'{OAUTH}\n{option} = "{url}"', option, f"targets.desk.{option}", phrase)
-    for option in ("auth_url", "token_url")
+    for option in ("auth_url", "token_url", "revocation_url", "introspection_url", "jwks_url", "registration_url")
     for what, url, phrase in (
         ("half an address", "http://[::1", "is no address"),
         ("a port that is none", "https://desk.example:99999", "is no address"),
