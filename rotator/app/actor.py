@@ -19,8 +19,8 @@ import anyio
 
 from rotator.app.factories import connected
 from rotator.app.secret_resolver import VaultSecretResolver, identity, myself
+from rotator.engine.circuit_breakers import CircuitBreakers, Guard
 from rotator.engine.context import Dependencies
-from rotator.engine.guard import CircuitBreakers, Guard
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, Transition
 from rotator.engine.strays import survey

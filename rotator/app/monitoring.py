@@ -22,7 +22,7 @@ from rotator.observe.jwks_endpoint import JwksEndpoint, JwksRoutes
 from rotator.observe.metrics import Metrics
 from rotator.observe.receipts import Receipts
 from rotator.observe.status import ServerError, StatusRoutes, StatusServer
-from rotator.observe.status.pages import Timeline
+from rotator.observe.status.html_pages import Timeline
 from rotator.ports import Refused
 from rotator.rotation.credential import VaultPath
 from rotator.settings import Listen, SecretSource, Settings

@@ -29,8 +29,8 @@ from rotator.observe.health import states
 from rotator.observe.observers import Observers
 from rotator.ports import Fault, Rejected
 from rotator.rotation import events as ev
+from rotator.rotation.credential_state import pass_exit
 from rotator.rotation.record import Phase, PublishedValue
-from rotator.rotation.state import pass_exit
 from rotator.settings import Settings
 
 Refusals = Mapping[str, tuple[PublishedValue, Rejected]]

@@ -22,7 +22,7 @@ from rotator.observe import logs
 from rotator.observe.health import states
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Fault
-from rotator.rotation.state import Headline, Severity, State
+from rotator.rotation.credential_state import Headline, Severity, State
 from rotator.settings import Settings
 from rotator.vault.shared_documents import remove_gone
 

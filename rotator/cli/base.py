@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from rotator.host.shutdown import Interruption
-    from rotator.rotation.state import State
+    from rotator.rotation.credential_state import State
 
 FAILED, USAGE, HELD, BUSY, BAD_CONFIG = Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED, Exit.SETTINGS
 _NO_THREAD = "this host gives us no further thread: raise TasksMax= of the unit, or the limit that `ulimit -u` shows"
@@ -89,7 +89,7 @@ def known(settings: Settings | None, names: Iterable[str]) -> None:
 
 def gravest(states: Iterable[State]) -> int:
     """The exit code of a command that only looks at states."""
-    from rotator.rotation.state import GRAVEST_EXIT
+    from rotator.rotation.credential_state import GRAVEST_EXIT
 
     found = {each.exit for each in states}
     return next((code for code in GRAVEST_EXIT if code in found), 0)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator.cli import base, output
+from rotator.rotation.credential_state import State
 from rotator.rotation.operator_request import Unclaimed
 from rotator.rotation.ownership import Unmanaged
-from rotator.rotation.state import State
 
 if TYPE_CHECKING:
     from rotator.commands.status import Snapshot

@@ -13,7 +13,7 @@ from rotator.app.strays import living_unmanaged
 from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
 from rotator.commands.verify import CLIENT, RIGHTS, Trial, remedy_for, show_published, untried
-from rotator.engine.guard import proof
+from rotator.engine.circuit_breakers import proof
 from rotator.engine.strays import left_behind
 from rotator.host.cron import SystemClock
 from rotator.host.proxy import Proxy, ProxyFault

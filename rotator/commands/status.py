@@ -29,11 +29,11 @@ from rotator.observe import logs
 from rotator.observe.health import View, observed
 from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential
+from rotator.rotation.credential_state import Observed, State, state
 from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import Unclaimed
 from rotator.rotation.ownership import Unmanaged
 from rotator.rotation.record import Record
-from rotator.rotation.state import Observed, State, state
 from rotator.settings import Settings
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads

@@ -12,7 +12,7 @@ import anyio
 
 from rotator.app.actor import READ_ONLY, Actor
 from rotator.app.secret_resolver import by_hand
-from rotator.engine.guard import proof
+from rotator.engine.circuit_breakers import proof
 from rotator.engine.probe import at_rest
 from rotator.ports import (
     Accepted,

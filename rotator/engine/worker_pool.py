@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import anyio
 from anyio.abc import TaskGroup
 
-from rotator.engine.guard import CircuitBreakers, Guard
+from rotator.engine.circuit_breakers import CircuitBreakers, Guard
 from rotator.engine.queues import TimerQueue, WorkQueue
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Clock

@@ -14,10 +14,10 @@ from typing import Protocol
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Clock
 from rotator.rotation.credential import Credential, VaultPath
+from rotator.rotation.credential_state import Observed, Severity, State, state
 from rotator.rotation.explanation import explain
 from rotator.rotation.ownership import Unmanaged, unmanaged
 from rotator.rotation.record import Record
-from rotator.rotation.state import Observed, Severity, State, state
 from rotator.vault.login import LoginEnd
 
 __all__ = ["Dependency", "DependencyHealth", "DependencyStatus", "Fleet", "Severity", "State", "View", "observed"]

@@ -24,8 +24,8 @@ from rotator.engine.reconciler import Transition
 from rotator.observe import logs
 from rotator.observe.health import Fleet, State
 from rotator.rotation import events as ev
+from rotator.rotation.credential_state import Headline
 from rotator.rotation.record import HoldReason, Phase
-from rotator.rotation.state import Headline
 
 _PLACE = ("credential", "target")
 Writable = Callable[[], bool]

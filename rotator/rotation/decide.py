@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from rotator.rotation import lost_value, retirement, triggers
-from rotator.rotation.attempts import may_mint, minted
 from rotator.rotation.credential import Credential, Limits, Pause
+from rotator.rotation.mint_attempts import may_mint, minted
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.phases import (
     AwaitingState,

@@ -7,10 +7,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotator.rotation import adoption, attempts, lost_value, pause, rollback, rotation_request, schedule, second_vault
+from rotator.rotation import (
+    adoption,
+    lost_value,
+    mint_attempts,
+    pause,
+    rollback,
+    rotation_request,
+    schedule,
+    second_vault,
+)
 from rotator.rotation import events as ev
 from rotator.rotation.ahead import put_right
-from rotator.rotation.attempts import well_ended
+from rotator.rotation.mint_attempts import well_ended
 from rotator.rotation.phases import (
     CondemnedState,
     PublishedState,
@@ -66,7 +75,7 @@ def _rejected(record: Record, event: ev.CandidateRejected) -> Record:
     if isinstance(record.state, VerifiedState):
         state, failure = replace(record.state, abandoned=event.reason), Failure("publish", event.reason, event.at)
         return replace(record, state=state, failure=failure, retry_at=None)
-    return attempts.reject(record, event.at, "verify", event.reason)
+    return mint_attempts.reject(record, event.at, "verify", event.reason)
 
 
 def _overtaken(record: Record, event: ev.Overtaken) -> Record:
@@ -265,17 +274,17 @@ def _faulted(record: Record, event: ev.Faulted) -> Record:
 
 
 _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
-    ev.Requested: attempts.requested,
+    ev.Requested: mint_attempts.requested,
     ev.Escalated: _escalated,
     ev.Resumed: _resumed,
-    ev.Staged: attempts.staged,
-    ev.MintLost: attempts.mint_lost,
-    ev.NotMinted: attempts.not_minted,
-    ev.MintRefused: attempts.mint_refused,
-    ev.Awaited: attempts.awaited,
-    ev.Polled: attempts.polled,
-    ev.Reminded: attempts.reminded,
-    ev.Installed: attempts.installed,
+    ev.Staged: mint_attempts.staged,
+    ev.MintLost: mint_attempts.mint_lost,
+    ev.NotMinted: mint_attempts.not_minted,
+    ev.MintRefused: mint_attempts.mint_refused,
+    ev.Awaited: mint_attempts.awaited,
+    ev.Polled: mint_attempts.polled,
+    ev.Reminded: mint_attempts.reminded,
+    ev.Installed: mint_attempts.installed,
     ev.Verified: _verified,
     ev.CandidateRejected: _rejected,
     ev.Overtaken: _overtaken,
@@ -291,7 +300,7 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.Lost: lost_value.missed,
     ev.Returned: lost_value.returned,
     ev.Retired: _retired,
-    ev.Burned: attempts.burned,
+    ev.Burned: mint_attempts.burned,
     ev.Swept: _swept,
     ev.Reaped: _reaped,
     ev.PutOnHold: _put_on_hold,

@@ -10,7 +10,7 @@ TEXT = """
 from __future__ import annotations
 import hvac.adapters as adapters
 from typing import TYPE_CHECKING
-from rotator.engine import lease, guard
+from rotator.engine import lease, circuit_breakers
 from rotator import FLOORS
 if TYPE_CHECKING:
     from httpx import Response
@@ -31,7 +31,7 @@ def test_imports_at_the_top_in_functions_for_type_checkers_and_by_name_are_all_s
         ("hvac.adapters", 3),
         ("typing", 4),
         ("rotator.engine.lease", 5),
-        ("rotator.engine.guard", 5),
+        ("rotator.engine.circuit_breakers", 5),
         ("rotator", 6),
         ("httpx", 8),
         ("apscheduler", 10),

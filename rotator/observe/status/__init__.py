@@ -23,7 +23,7 @@ from rotator.host.sockets import Connection, Listener
 from rotator.host.threads import is_ip_address
 from rotator.observe.health import Fleet, Severity
 from rotator.observe.status.html import el, page
-from rotator.observe.status.pages import Timeline, overview, single
+from rotator.observe.status.html_pages import Timeline, overview, single
 from rotator.settings import Listen
 
 _TEXT, _HTML, _JSON = "text/plain; charset=utf-8", "text/html; charset=utf-8", "application/json"

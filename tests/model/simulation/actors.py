@@ -395,7 +395,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What stands between a record and its target, see engine/guard.py: our names are listed first."""
+    """What stands between a record and its target, see engine/circuit_breakers.py: our names are listed first."""
 
     process: Process
     credential: Credential

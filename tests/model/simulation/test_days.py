@@ -11,7 +11,16 @@ from rotator.engine import reconciler
 from rotator.engine.reconciler import Reconciler
 from rotator.engine.second_journal import SecondJournals
 from rotator.ports import StoreRefused
-from rotator.rotation import attempts, decide, explanation, observation, ownership, second_vault, transitions, troubles
+from rotator.rotation import (
+    decide,
+    explanation,
+    mint_attempts,
+    observation,
+    ownership,
+    second_vault,
+    transitions,
+    troubles,
+)
 from rotator.rotation import events as ev
 from rotator.rotation.calls import ReadOwners, RevokeToken
 from rotator.rotation.ownership import TokenOwners, living
@@ -70,7 +79,7 @@ def _forgetful(patch: pytest.MonkeyPatch) -> None:
 
 
 def _one_budget(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(attempts, "_budget", lambda emergency: "mints")
+    patch.setattr(mint_attempts, "_budget", lambda emergency: "mints")
 
 
 def _unseeing(patch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from rotator.ports import Entry
 from rotator.rotation.credential import Credential
+from rotator.rotation.credential_state import Headline, Observed, Severity, state
 from rotator.rotation.explanation import explain
-from rotator.rotation.state import Headline, Observed, Severity, state
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from rotator.engine.circuit_breakers import Guard
 from rotator.engine.context import Dependencies
-from rotator.engine.guard import Guard
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, Transition
 from rotator.engine.worker_pool import WorkerPool

@@ -27,7 +27,7 @@ from tests.model.walk.values import NOW, abstract, frozen, kept, thawed
 
 NAME, LINEAGE, ME, OTHER = "w", "aaaa", "me", "other"
 TTL = 30.0  # seconds
-SOON = 1.0  # seconds until a look that met a fault is made again, as guard.py has it
+SOON = 1.0  # seconds until a look that met a fault is made again, as circuit_breakers.py has it
 SLOT = VaultPath("kv", f"rotator/staged/{NAME}")
 INSTALLATION = Installation("inst", b"0123456789abcdef0123456789abcdef")
 

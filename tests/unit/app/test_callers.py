@@ -22,7 +22,7 @@ from rotator.host.cron import SystemClock
 from rotator.host.threads import BackgroundTasks
 from rotator.observe.event_log import TransitionListeners
 from rotator.ports import Entry
-from rotator.rotation.state import Observed
+from rotator.rotation.credential_state import Observed
 from tests.unit.app.test_control import until
 from tests.unit.rotation.builders import credential
 

@@ -15,7 +15,7 @@ from rotator.app import control, standalone
 from rotator.cli import base
 from rotator.cli.check import verify_command
 from rotator.commands import queries
-from rotator.engine.guard import Guard
+from rotator.engine.circuit_breakers import Guard
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Fault, Rejected, StoreRefused
 from tests.kit.clock import HandClock, StillClock

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from config.manpage import page
 from rotator.cli import rotate
 from rotator.host.exit_codes import GRAVITY, IN_WORDS, MEANINGS, Exit, gravest
-from rotator.rotation.state import GRAVEST_EXIT
+from rotator.rotation.credential_state import GRAVEST_EXIT
 from tests.architecture.source import HOUSE
 
 

@@ -15,10 +15,10 @@ from rotator.cli.status import show
 from rotator.observe import logs
 from rotator.observe.health import Fleet
 from rotator.observe.metrics import Metrics
+from rotator.rotation.credential_state import State, state
 from rotator.rotation.explanation import explain
 from rotator.rotation.ownership import Unmanaged
 from rotator.rotation.record import Failure, HoldReason, Pause, Phase, Record
-from rotator.rotation.state import State, state
 from tests.kit.fleet import fleet, named
 from tests.kit.records import OnHold
 from tests.unit.observe.status.loopback import site

@@ -17,9 +17,9 @@ from rotator.app.control import Control
 from rotator.commands import status
 from rotator.ports import Entry, Lease, Refused, Transient
 from rotator.rotation.credential import VaultPath
+from rotator.rotation.credential_state import Headline
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Phase
-from rotator.rotation.state import Headline
 from rotator.settings import DaemonConfig, Method, Settings, VaultAuth, VaultConfig
 from tests.kit.clock import HandClock
 from tests.kit.fleet import FakeView, fleet, named, settled

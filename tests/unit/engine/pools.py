@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from rotator.engine.guard import Guard
+from rotator.engine.circuit_breakers import Guard
 from rotator.engine.reconciler import Gate, ReconcileResult
 from rotator.engine.worker_pool import WorkerPool
 from rotator.rotation.credential import Credential

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from rotator.engine.guard import Guard
+from rotator.engine.circuit_breakers import Guard
 from rotator.engine.probe import Prober
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Refused, Rejected, StoreRefused, Transient, Unknown

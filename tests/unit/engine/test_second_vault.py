@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine.guard import Guard
+from rotator.engine.circuit_breakers import Guard
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Accepted, Refused
 from rotator.rotation.procedures import operators

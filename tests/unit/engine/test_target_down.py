@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine.guard import CircuitBreakers, Guard
+from rotator.engine.circuit_breakers import CircuitBreakers, Guard
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Transient
 from rotator.rotation.record import Phase

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from rotator.rotation import adoption, lost_value, rollback, steps
 from rotator.rotation import events as ev
-from rotator.rotation.attempts import minted
 from rotator.rotation.credential import Limits
+from rotator.rotation.credential_state import state
 from rotator.rotation.explanation import explain
+from rotator.rotation.mint_attempts import minted
 from rotator.rotation.pause import pause_on
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.rotation_request import RotationRequest
-from rotator.rotation.state import state
 from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, PLACE, SECOND, STEM, credential
 from tests.unit.rotation.test_walks import _ANSWERS, Walk, _minted

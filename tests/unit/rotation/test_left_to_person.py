@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.rotation import events as ev
+from rotator.rotation.credential_state import state
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
@@ -12,7 +13,6 @@ from rotator.rotation.ownership import TokenOwners, TokenState, is_stray, living
 from rotator.rotation.record import Candidate, HoldReason, Phase, Record, Trigger, Unended
 from rotator.rotation.rollback import objection
 from rotator.rotation.rotation_request import RequestAnswer, answer, live_values
-from rotator.rotation.state import state
 from rotator.rotation.steps import Escalate, LookWhetherEnded, Request, Revoke, Sweep, Wait
 from rotator.rotation.transitions import advance
 from tests.kit.records import OnHold, replace

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from rotator.rotation import events as ev
+from rotator.rotation.credential_state import state
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.record import HoldReason, Pause, Phase, Record, Trigger
 from rotator.rotation.rotation_request import RequestAnswer, answer
-from rotator.rotation.state import state
 from rotator.rotation.steps import Condemn, Escalate, Hold, Mint, Publish, Request, Revoke, Step, Sweep, Verify, Wait
 from rotator.rotation.transitions import advance
 from tests.kit.records import replace

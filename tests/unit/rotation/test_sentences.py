@@ -10,9 +10,9 @@ from functools import lru_cache
 import pytest
 
 from rotator.rotation.credential import VaultPath
+from rotator.rotation.credential_state import Headline, Observed, Severity, state
 from rotator.rotation.explanation import explain, next_words, stands
 from rotator.rotation.record import Failure, HoldReason, Phase, Record, Trigger
-from rotator.rotation.state import Headline, Observed, Severity, state
 from rotator.rotation.steps import Hold, Mint, Request, Wait
 from rotator.rotation.troubles import living
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from rotator.app.systemd import Liveness, Notifier, SignOfLife, Supervision
-from rotator.engine.guard import CircuitBreakers
+from rotator.engine.circuit_breakers import CircuitBreakers
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Fault, Transient
 from rotator.rotation.steps import Wait

@@ -8,9 +8,9 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Retirement
+from rotator.rotation.credential_state import Headline, Observed, Severity, State, pass_exit, state
 from rotator.rotation.explanation import explain
 from rotator.rotation.record import Failure, HoldReason, Pause, Phase, Record, Unended
-from rotator.rotation.state import Headline, Observed, Severity, State, pass_exit, state
 from rotator.rotation.transitions import advance
 from rotator.rotation.wording import when
 from tests.kit.records import OnHold, replace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.engine.guard import CircuitBreaker, CircuitBreakers
+from rotator.engine.circuit_breakers import CircuitBreaker, CircuitBreakers
 
 Told = list[tuple[str, str, float]]
 

@@ -26,8 +26,8 @@ from rotator.observe.status.html import (
     relative,
     span,
 )
+from rotator.rotation.credential_state import Headline
 from rotator.rotation.messages import EventSeverity
-from rotator.rotation.state import Headline
 from rotator.rotation.wording import counted
 
 _KEPT = 40  # per credential

@@ -13,7 +13,7 @@ import pytest
 from rotator.observe.health import Fleet
 from rotator.observe.status import StatusRoutes, Timeline
 from rotator.observe.status.html import Html, el, relative, span
-from rotator.observe.status.pages import _KEPT
+from rotator.observe.status.html_pages import _KEPT
 from rotator.rotation import events as ev
 from rotator.rotation.record import Failure, HoldReason, Phase
 from rotator.rotation.secret import Secret
