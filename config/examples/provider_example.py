@@ -112,7 +112,7 @@ class AcmeToken:
     async def inspect(self, token):
         return Inspection(exists=(await self.server.call("GET", f"/tokens/{segment(token.id)}")).status == 200)
 
-    async def revoke(self, token):
+    async def revoke(self, token, secret=None):
         gone = (await self.server.call("DELETE", f"/tokens/{segment(token.id)}")).status == 404
         return Outcome.ALREADY if gone else Outcome.DONE
 

@@ -314,7 +314,8 @@ class Trial:
             return _must((await provider.inspect(token)).exists, "its record can be read")
 
         async def revoke() -> str:
-            return f"revocation: {(await provider.revoke(token)).value}"
+            secret = minted.secret if can.revokes_by_value else None
+            return f"revocation: {(await provider.revoke(token, secret)).value}"
 
         async def is_dead() -> str:
             secret = minted.secret if can.old_is_safe_to_present else None
@@ -330,14 +331,15 @@ class Trial:
 
     async def _clean(self, provider: Provider, name: str, minted: Minted | None) -> Finding:
         """Revoke the token; also after a failed mint, whose answer may have been lost."""
-        if not provider.capabilities.can_revoke:
+        can = provider.capabilities
+        if not can.can_revoke or (can.revokes_by_value and minted is None):
             end = f" at {when(minted.token.expires_at)}" if minted and minted.token.expires_at else ""
             made = "it is expected" if minted else "should the target have made a token all the same, it is expected"
             return self._row("clean up", f"nothing to revoke; {made} to end by itself{end}")
         try:
             tokens: tuple[Token, ...] = (minted.token,) if minted else await provider.find(name)
             for token in tokens:
-                await provider.revoke(token)
+                await provider.revoke(token, minted.secret if minted and can.revokes_by_value else None)
             # The target dates a revocation by its own clock, which may be ahead of ours.
             pruned = await self.actor.server(self.credential).prune(lambda other: other == name, -_LIFE)
         except Fault as fault:

@@ -113,7 +113,7 @@ async def _inspect_token(context: RotationContext, call: calls.InspectToken) -> 
 
 
 async def _revoke_token(context: RotationContext, call: calls.RevokeToken) -> Outcome:
-    return await context.provider(call.target).revoke(call.token)
+    return await context.provider(call.target).revoke(call.token, call.secret)
 
 
 async def _restore_token(context: RotationContext, call: calls.RestoreToken) -> Outcome:

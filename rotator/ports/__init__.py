@@ -249,8 +249,12 @@ class Provider(Protocol):
         """What the target knows about this token."""
         ...
 
-    async def revoke(self, token: Token) -> Outcome:
-        """End the token. ALREADY when it has ended before or does not exist."""
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
+        """End the token; idempotent. ALREADY when it has ended before or does not exist.
+
+        `secret`: its value, given where `revokes_by_value` is declared and Vault still has it. Raises Refused where the
+        target does not end it by this request, and NeedsPerson where only a person can.
+        """
         ...
 
     async def restore(self, token: Token) -> Outcome:

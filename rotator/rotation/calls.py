@@ -170,6 +170,7 @@ class RevokeToken(Call[Outcome]):
 
     target: str
     token: Token
+    secret: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

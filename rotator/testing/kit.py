@@ -152,9 +152,9 @@ class Heard:
         """See `Provider.inspect`."""
         return await self._call("inspect", self.provider.inspect(token))
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """See `Provider.revoke`."""
-        return await self._call("revoke", self.provider.revoke(token))
+        return await self._call("revoke", self.provider.revoke(token, secret))
 
     async def restore(self, token: Token) -> Outcome:
         """See `Provider.restore`."""
@@ -194,7 +194,7 @@ class Kit:
     memory: Memory = field(default_factory=Memory)
     installation: Installation = field(default_factory=lambda: Installation(token_hex(4), b"a key of the kit's own"))
     _numbers: count[int] = field(default_factory=lambda: count(1))
-    _made: list[Token] = field(default_factory=list)
+    _made: list[Minted] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.server = self.reopen()
@@ -228,7 +228,7 @@ class Kit:
             made = await self.provider.mint(name or self.name(), self.clock.now() + life if wants else None, keep)
         except NeedsPerson:
             raise NotApplicable("only a person can make its values") from None
-        self._made.append(made.token)
+        self._made.append(made)
         return made
 
     async def fresh(self, name: str = "", *keep: Token) -> Minted:
@@ -248,10 +248,11 @@ class Kit:
             token = await self.provider.install(made)
         except NeedsPerson:
             raise NotApplicable("only a person can put its values on the target") from None
-        self._made.append(token)
+        there = Minted(token, made.secret, made.fields, made.private)
+        self._made.append(there)
         if self.can.overlap:
             await self.clock.sleep(self.settle)
-        return Minted(token, made.secret, made.fields, made.private)
+        return there
 
     async def verdict(self, made: Minted) -> Verdict:
         """The proof of a value, after the target's settle time."""
@@ -268,6 +269,13 @@ class Kit:
             await self.clock.sleep(self.settle)
             seen = await self.provider.is_dead(token, secret)
         return seen
+
+    async def revoke(self, made: Minted) -> Outcome:
+        """Revoke it as the engine does."""
+        return await self.provider.revoke(made.token, self._to_revoke(made))
+
+    def _to_revoke(self, made: Minted) -> Secret | None:
+        return made.secret if self.can.revokes_by_value else None
 
     def shown(self, made: Minted) -> Secret | None:
         """The value, if showing an old one to the target is safe."""
@@ -309,9 +317,9 @@ class Kit:
         doomed, self._made = self._made, []
         if not self.can.can_revoke or not self.can.overlap:
             return
-        for token in doomed:
+        for made in doomed:
             with suppress(Fault):
-                await self.plain.revoke(token)
+                await self.plain.revoke(made.token, self._to_revoke(made))
 
     async def aclose(self) -> None:
         """Revoke what is left, as far as possible, and close the connections."""

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import anyio
 
-from rotator.ports import Accepted, Duplicate, Fault, Outcome, Refused, Rejected
+from rotator.ports import Accepted, Capabilities, Duplicate, Fault, Outcome, Refused, Rejected
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import mint_name
@@ -38,7 +38,8 @@ async def capabilities(kit: Kit) -> None:
         not (kind.only_expires and can.can_revoke),
         "the kind says that tokens end by date alone, the provider that it revokes",
     )
-    findable = can.can_list or can.needs_install or not can.can_revoke
+    must(can.can_revoke or not can.revokes_by_value, "revokes by a value, but does not revoke")
+    findable = can.can_list or can.needs_install or not can.can_revoke or can.revokes_by_value
     must(findable, "revokes, but does not list: a token whose answer was lost would live on, known to nobody")
     must(can.overlap or not can.can_list, "lists what shares one slot")
     must(cuts != can.overlap, "the kind's `cuts` and the provider's `overlap` contradict each other")
@@ -161,33 +162,39 @@ async def overlap(kit: Kit) -> None:
 async def refused_after(kit: Kit) -> None:
     """The proof is the target's own refusal, not the answer to the revocation."""
     made = await kit.fresh()
-    await kit.provider.revoke(made.token)
+    await kit.revoke(made)
     if kit.can.old_is_safe_to_present:
         verdict = await kit.refusal(made.token, made.secret)
         must(isinstance(verdict, Rejected), f"after its revocation: {words(verdict)}")
-    seen = await kit.provider.inspect(made.token)
-    must(seen.revoked or not seen.exists, "inspect tells of no revocation")
+    seen = await kit.provider.inspect(made.token)  # where the value is the only handle, it may know the date alone
+    must(seen.revoked or not seen.exists or kit.can.revokes_by_value, "inspect tells of no revocation")
 
 
 async def repeated(kit: Kit) -> None:
     """Revoking twice is no fault, as after a crash or in the sweep."""
     made = await kit.fresh()
-    first = await kit.provider.revoke(made.token)
+    first = await kit.revoke(made)
     must(first is Outcome.DONE, f"the first revocation comes back as {first}")
     try:
-        second = await kit.provider.revoke(made.token)
-        must(second is Outcome.ALREADY, f"the second revocation comes back as {second}")
+        second = await kit.revoke(made)
+        told = second is Outcome.ALREADY or kit.can.revokes_by_value  # RFC 7009: the same answer to any value
+        must(told, f"the second revocation comes back as {second}")
         never = await kit.provider.revoke(Token(kit.name()))
-        must(never is Outcome.ALREADY or kit.can.needs_install, f"revoking what never was comes back as {never}")
+        must(never is Outcome.ALREADY or _elusive(kit.can), f"revoking what never was comes back as {never}")
     except Refused as fault:
-        must(kit.can.needs_install, f"revoking again is refused: {fault.reason}")
+        must(_elusive(kit.can), f"revoking again is refused: {fault.reason}")
+
+
+def _elusive(can: Capabilities) -> bool:
+    """Whether a target that ends its tokens may refuse a handle that it does not have."""
+    return can.needs_install or can.revokes_by_value
 
 
 async def alone(kit: Kit) -> None:
     """A revocation ends one token."""
     one = await kit.fresh()
     two = await kit.fresh("", one.token)
-    await kit.provider.revoke(one.token)
+    await kit.revoke(one)
     verdict = await kit.provider.verify(two.token, two.secret)
     must(isinstance(verdict, Accepted), f"revoking another token left this one: {words(verdict)}")
 
@@ -204,15 +211,17 @@ async def living(kit: Kit) -> None:
 async def dead(kit: Kit) -> None:
     """A revoked token is reported dead, with its value (retirement) and without (after a failed attempt)."""
     made = await kit.fresh()
-    await kit.provider.revoke(made.token)
+    await kit.revoke(made)
     must(await kit.dead(made.token, kit.shown(made)) is True, "with its value, it is not told dead")
+    if kit.can.revokes_by_value:
+        return
     must(await kit.dead(made.token, None) is True, "without its value, it is not told dead")
 
 
 async def unfound(kit: Kit) -> None:
     """A revoked token is not found any more."""
     made = await kit.fresh()
-    await kit.provider.revoke(made.token)
+    await kit.revoke(made)
     must(await kit.provider.find(made.token.name) == (), "find still tells of a token that was revoked")
 
 
@@ -226,7 +235,7 @@ async def restored(kit: Kit) -> None:
             return
         raise BrokenRule("restoring is not declared, and not refused either")
     must(await kit.provider.restore(made.token) is Outcome.ALREADY, "restoring what lives is not ALREADY")
-    await kit.provider.revoke(made.token)
+    await kit.revoke(made)
     must(await kit.provider.restore(made.token) is Outcome.DONE, "restoring what was revoked is not DONE")
     verdict = await kit.verdict(made)
     must(isinstance(verdict, Accepted), f"after its restoration: {words(verdict)}")
@@ -247,7 +256,7 @@ async def unended(kit: Kit) -> None:
     """A token that cannot be revoked is not reported as ended."""
     made = await kit.fresh()
     try:
-        outcome = await kit.provider.revoke(made.token)
+        outcome = await kit.revoke(made)
     except Refused:
         outcome = None
     verdict = await kit.provider.verify(made.token, made.secret)
@@ -322,9 +331,10 @@ async def resumed(kit: Kit) -> None:
         must(isinstance(verdict, Accepted), f"installed again after an answer was lost: {words(verdict)}")
         if kit.can.can_revoke and kit.can.overlap:
             took = await _takes(partial(kit.provider.inspect, made.token))
-            await given_up(partial(kit.provider.revoke, made.token), took * share)
-            await kit.provider.revoke(made.token)
-            must(await kit.dead(made.token, None) is True, "revoked again after an answer was lost: it is not dead")
+            await given_up(partial(kit.revoke, made), took * share)
+            await kit.revoke(made)
+            known = kit.shown(made) if kit.can.revokes_by_value else None
+            must(await kit.dead(made.token, known) is True, "revoked again after an answer was lost: it is not dead")
         await kit.clear()
         await kit.clock.sleep(kit.rest)
 

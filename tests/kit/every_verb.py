@@ -34,8 +34,8 @@ class EveryVerb:
     async def inspect(self, token: Token) -> Inspection:
         return await self.call("inspect", token)
 
-    async def revoke(self, token: Token) -> Outcome:
-        return await self.call("revoke", token)
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
+        return await self.call("revoke", token, secret)
 
     async def restore(self, token: Token) -> Outcome:
         return await self.call("restore", token)

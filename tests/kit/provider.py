@@ -142,7 +142,7 @@ class Target:
         self.issued.append(Issued(token, secret, self.now() + self.settle))
         return Minted(token, secret)
 
-    def revoke(self, token: Token) -> Outcome:
+    def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         found = self._find(token)
         if found is None or not found.living:
             return Outcome.ALREADY
@@ -262,7 +262,7 @@ class ExpiringProvider(FakeProvider):
         end = (token.expires_at or self._target.now()) + LEEWAY
         return Inspection(exists=self._target.now() < end, expires_at=end)
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         if (await self.inspect(token)).exists:
             raise Refused("it ends by expiry")
         return Outcome.ALREADY

@@ -96,7 +96,7 @@ class SlotProvider:
     async def inspect(self, token: Token) -> Inspection:
         return Inspection(exists=token.serial in self.target.kept)
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         await self.pause("revoke: sent")
         if self.person == "end":
             raise NeedsPerson(END)

@@ -187,7 +187,7 @@ class HaloPat:
         spec = record.spec
         return Inspection(True, spec.revoked, spec.last_used, spec.expires_at, spec.revokes_at)
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """End the token; restorable until its record is deleted."""
         return await self._change(token, "revocation", revoked=True)
 

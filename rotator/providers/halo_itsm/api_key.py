@@ -119,7 +119,7 @@ class HaloApiKey(SlotProvider):
             return False
         return record.stamp(self.slot_of(token).field) == token.serial
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """Overwrite the slot with an unknown key, if it still holds this one."""
         if not self._api.allowed:
             return Outcome.ALREADY

@@ -85,10 +85,10 @@ class HaloAssertionKey(ClientValue):
             raise Refused(said, remedy="does somebody else change it, in Halo or with a second rotator?")
         return replace(minted.token, serial=wanted, issued_at=self._server.clock.now())
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """See `ClientValue.revoke`."""
         await self._pairs.spend(token.serial)
-        return await super().revoke(token)
+        return await super().revoke(token, secret)
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """See `SlotProvider.is_dead`. What we cannot sign with, trimmed in Transit perhaps, is not presented."""

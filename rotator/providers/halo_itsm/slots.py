@@ -151,7 +151,7 @@ class SlotProvider(ABC):
         """See `Provider.verify`."""
 
     @abstractmethod
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """See `Provider.revoke`."""
 
     @abstractmethod
@@ -218,7 +218,7 @@ class ClientValue(SlotProvider):
             raise Refused(said, remedy="activate it in Halo")
         return after
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """With one slot it has been written over by its successor. Of two applications, the token's is switched off,
         and the value written over; but never the only active one."""
         if len(self.slots) == 1 or not self._api.allowed:

@@ -113,7 +113,7 @@ class ManualToken:
         """Nobody tells, so its end is not left to its date."""
         return Inspection(exists=True)
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """Ask a person."""
         where = self._options.ending or "end the old token on the target, where you made it"
         raise NeedsPerson(f"{where} ({token.id})")

@@ -67,7 +67,7 @@ class Expiring:
         """What its own dates say; `expires_at` includes the server's leeway."""
         return Inspection(exists=not self._dead(token), expires_at=self._end(token))
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """ALREADY once it has expired. Raises Refused before that."""
         if self._dead(token):
             return Outcome.ALREADY
@@ -194,9 +194,9 @@ class RefreshedToken(AccessToken):
             needs_install=True, mint_ends_predecessor=ends, can_revoke=False, old_is_safe_to_present=ends
         )
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """ALREADY where the refresh that came after has ended it."""
-        return Outcome.ALREADY if self._options.refresh_ends_access else await super().revoke(token)
+        return Outcome.ALREADY if self._options.refresh_ends_access else await super().revoke(token, secret)
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """Whether the probe refuses the access token; without it, by its date."""

@@ -121,7 +121,7 @@ class AssertionKey:
         """Whether the set has it. A key does not expire, and nobody counts its uses."""
         return Inspection(exists=await self._listed(token))
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """Take the public key out of the set. A version of a Transit key stays there, and is never used again."""
         await self._pairs.spend(token.id)
 

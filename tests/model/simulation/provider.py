@@ -146,7 +146,7 @@ class SimProvider:
 
         return await self._send("inspect", effect)
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """See `Provider.revoke`."""
         if self.kind is Kind.ONE_SLOT:
             return Outcome.ALREADY

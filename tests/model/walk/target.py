@@ -159,7 +159,7 @@ def _inspect(family: Family, tokens: Tokens, minting: str, token: Token) -> tupl
     return tokens, Inspection(True, bool(live.ended), None, live.expires + LEEWAY if live.expires else None)
 
 
-def _revoke(family: Family, tokens: Tokens, minting: str, token: Token) -> tuple[Tokens, Any]:
+def _revoke(family: Family, tokens: Tokens, minting: str, token: Token, value: str | None) -> tuple[Tokens, Any]:
     if family.by_hand:
         return tokens, Failed(NeedsPerson, "end it")
     live = next((x for x in tokens if x.id == token.id), None)

@@ -37,7 +37,7 @@ class ByHand(ExpiringProvider):
     async def inspect(self, token: Token) -> Inspection:
         return Inspection(exists=True)
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         raise NeedsPerson("click on Revoke")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:

@@ -68,12 +68,12 @@ class AcceptsAnyOfOurs(FakeProvider):
 
 
 class RevokesInWordsOnly(FakeProvider):
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         return Outcome.DONE
 
 
 class RevokesEverything(FakeProvider):
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         outcome = self._target.revoke(token)
         for each in self._target.living():
             self._target.revoke(each)
@@ -81,7 +81,7 @@ class RevokesEverything(FakeProvider):
 
 
 class RevokesOnceOnly(FakeProvider):
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         outcome = self._target.revoke(token)
         if outcome is Outcome.ALREADY:
             raise Transient("the target says 400")
@@ -163,7 +163,7 @@ class OverlapsInWordsOnly(SlotProvider):
 class WritesOverWithoutALook(SlotProvider):
     """Whatever is in the slot by now."""
 
-    async def revoke(self, token: Token) -> Outcome:
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         self.target.kept[token.serial] = Secret("canary-discarded")
         return Outcome.DONE
 
