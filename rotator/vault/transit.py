@@ -1,7 +1,8 @@
 """Keys of Vault's Transit engine: sign, and create versions. The private key never leaves Vault.
 
 Facts (OpenBao 2.7.2, hvac 2.4.0): PS256 needs `salt_length="hash"`, the default is refused by JOSE libraries;
-`marshaling_algorithm="jws"` gives unpadded base64url, and for ES256 the 64 raw bytes of RFC 7518. A version below
+`marshaling_algorithm="jws"` gives unpadded base64url, and for ESnnn the two raw numbers of RFC 7518. An ed25519 key
+takes neither hash nor scheme, and is shown as its 32 bytes in base64, where others are shown as PEM. A version below
 `min_decryption_version` is not shown; signing with that, or with one below `min_encryption_version`, is answered 500,
 as a server in trouble would: so a version is looked up before it is asked to sign.
 """
@@ -9,14 +10,15 @@ as a server in trouble would: so a version is looked up before it is asked to si
 from __future__ import annotations
 
 import re
-from base64 import b64encode, urlsafe_b64decode
+from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import Mapping
 
 from rotator.ports import Refused, StoreRefused, Transient
 from rotator.vault.adapter import VaultResponse
 from rotator.vault.session import Session
 
-_SCHEMES = {"PS256": "pss", "RS256": "pkcs1v15", "ES256": "pss"}  # the last is not read for an EC key
+_SCHEMES = {"PS": "pss", "RS": "pkcs1v15"}  # by the beginning of the algorithm's name; for other keys it is not read
+_ED25519 = bytes.fromhex("302a300506032b6570032100")  # what stands before the 32 bytes in an SPKI (RFC 8410, section 4)
 
 
 class TransitKey:
@@ -37,8 +39,10 @@ class TransitKey:
         if isinstance(pem, str) and not pem.isascii():
             raise Transient(f"what Vault answers of Transit key {self} is not in Transit's form")
         if not isinstance(pem, str) or not pem:
-            raise Refused(f"Transit key {self} has no public key: make it rsa-3072, rsa-2048 or ecdsa-p256")
-        return pem
+            raise Refused(
+                f"Transit key {self} has no public key: make it rsa-3072, ecdsa-p256, -p384 or -p521, or ed25519"
+            )
+        return _pem(pem)
 
     async def sign(self, algorithm: str, message: bytes, version: int | None = None) -> bytes:
         """A signature in the form of RFC 7518, by one version or by the newest."""
@@ -47,8 +51,8 @@ class TransitKey:
                 self._name,
                 hash_input=b64encode(message).decode(),
                 key_version=version,
-                hash_algorithm="sha2-256",
-                signature_algorithm=_SCHEMES[algorithm],
+                hash_algorithm=f"sha2-{algorithm[2:]}" if algorithm[2:].isdigit() else "sha2-512",
+                signature_algorithm=_SCHEMES.get(algorithm[:2], "pss"),
                 marshaling_algorithm="jws",
                 salt_length="hash",
                 mount_point=self._mount,
@@ -159,4 +163,16 @@ def _is_version(each: tuple[str, object]) -> bool:
 
 def _pems(shown: Mapping[str, object]) -> list[tuple[str, str]]:
     found = ((number, each.get("public_key")) for number, each in shown.items() if isinstance(each, Mapping))
-    return [(number, pem) for number, pem in found if isinstance(pem, str) and pem]
+    return [(number, _pem(pem)) for number, pem in found if isinstance(pem, str) and pem]
+
+
+def _pem(shown: str) -> str:
+    """The PEM of a public key, of which Transit shows an ed25519 one as its 32 bytes in base64."""
+    if "-----BEGIN" in shown:
+        return shown
+    try:
+        raw = b64decode(shown, validate=True)
+    except ValueError:
+        return shown
+    text = b64encode(_ED25519 + raw).decode()
+    return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n" if len(raw) == 32 else shown

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from rotator.ports import Fault, StoreRefused, Transient
 from tests.unit.providers.keys import public_pem, rsa_key
+
+_MADE: dict[str, Any] = {
+    "ecdsa-p256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ecdsa-p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "ecdsa-p521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+}
 
 
 class HandTransitKey:
@@ -50,8 +57,8 @@ class HandTransitKey:
 
     def _make(self) -> None:
         number = len(self.made) + 1
-        known = rsa_key(2048, number) if self.sort.startswith("rsa") else ec.generate_private_key(ec.SECP256R1())
-        self.made[number] = known
+        made = _MADE.get(self.sort)
+        self.made[number] = made() if made else rsa_key(2048, number)
 
     def _fail(self) -> None:
         if self.faults:

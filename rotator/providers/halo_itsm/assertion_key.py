@@ -18,7 +18,8 @@ from rotator.providers.halo_itsm.slots import (
     ClientValue,
     how_to_paste,
 )
-from rotator.providers.keys.signing import FEWEST_BITS, Algorithm, LocalSigner, make_key, pairs_of, public_key
+from rotator.providers.keys.algorithms import FEWEST_BITS, Algorithm
+from rotator.providers.keys.signing import LocalSigner, make_key, pairs_of, public_key
 from rotator.providers.oauth.config import ClientOptions
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token

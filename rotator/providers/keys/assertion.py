@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator.ports import Transient
-from rotator.providers.keys.signing import Algorithm, PublicKey, Signer, certificate_mark, public_key, unpadded
+from rotator.providers.keys.algorithms import Algorithm, check_fit
+from rotator.providers.keys.signing import PublicKey, Signer, certificate_mark, public_key, unpadded
 from rotator.rotation.secret import Secret
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, section 2.2
@@ -118,10 +119,12 @@ def draft(form: Form, key: PublicKey, jti: str, now: datetime, expires_at: datet
 
 
 async def signed(assertion: Assertion, signer: Signer) -> Secret:
-    """The signed assertion. Raises Transient when the signer's key changed meanwhile."""
+    """The signed assertion. Raises UnusableKey when its algorithm does not fit the signer's key, Transient when that
+    key changed meanwhile."""
     message = assertion.message()
     algorithm = Algorithm(assertion.header["alg"])
     key = public_key(await signer.public_pem())
+    check_fit(algorithm, key.key)  # before Transit is asked, which signs with a key whatever it is
     signature = await signer.sign(algorithm, message)
     if not key.verifies(algorithm, message, signature):
         raise Transient("the signature is not the present key's: was the key rotated at this moment?")
@@ -139,7 +142,8 @@ def read(value: Secret, key: PublicKey) -> Assertion | None:
     except (ValueError, KeyError, TypeError):
         return None
     message = ".".join(parts[:2]).encode()
-    return found if complete and key.verifies(algorithm, message, signature) else None
+    fits = complete and algorithm in key.algorithms
+    return found if fits and key.verifies(algorithm, message, signature) else None
 
 
 def forged(value: Secret, other: Secret) -> Secret:

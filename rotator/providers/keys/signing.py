@@ -1,4 +1,4 @@
-"""Signing keys: checks, names of public keys, a signer in this process, and sources of new key pairs.
+"""Signing keys: names of public keys, a signer in this process, and sources of new key pairs.
 
 A pair is made in this process, or is a version of a key that never leaves Vault Transit (see vault/transit.py). The
 value of a pair in Transit is its public key. It is no secret, but is handled like one: it identifies the version, even
@@ -12,7 +12,6 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -30,23 +29,23 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from jwt import get_algorithm_by_name
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from rotator.ports import CannotPresent, Refused, StoreRefused, Transient, UnusableKey
+from rotator.providers.keys.algorithms import (
+    Algorithm,
+    AnyPublicKey,
+    PrivateKey,
+    check_fit,
+    described,
+    fitting,
+    generate,
+    transit_type,
+)
 from rotator.rotation.secret import Secret
 
-FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
 _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"  # RFC 7468, section 13
-_RSA, _EC = ("e", "kty", "n"), ("crv", "kty", "x", "y")  # the members that identify a key, by RFC 7638
 Seen = Callable[[], Awaitable[set[str]]]  # thumbprints of the keys that targets know now
-
-
-class Algorithm(StrEnum):
-    """A signing algorithm (RFC 7518). PS256 has a salt of 32 bytes, ES256 a signature of 64 raw bytes."""
-
-    PS256 = "PS256"
-    RS256 = "RS256"
-    ES256 = "ES256"
 
 
 class Signer(Protocol):
@@ -65,8 +64,13 @@ class Signer(Protocol):
 class PublicKey:
     """A public key, parsed once."""
 
-    key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    key: AnyPublicKey
     thumbprint: str  # RFC 7638, SHA-256
+
+    @property
+    def algorithms(self) -> tuple[Algorithm, ...]:
+        """The algorithms that such a key signs with."""
+        return fitting(self.key)
 
     def verifies(self, algorithm: Algorithm, message: bytes, signature: bytes) -> bool:
         """Whether this key made the signature. Raises UnusableKey when key and algorithm do not fit."""
@@ -90,8 +94,8 @@ class LocalSigner:
             raise UnusableKey(
                 "the signing key cannot be read: it must be a PEM private key without passphrase"
             ) from None
-        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise UnusableKey("the signing key is neither RSA nor EC")
+        if not isinstance(key, PrivateKey):
+            raise UnusableKey("the signing key is neither RSA, nor EC, nor Ed25519")
         self._key = key
         self._public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
@@ -115,51 +119,43 @@ def public_text(value: Secret) -> str | None:
 
 @lru_cache(maxsize=1024)
 def public_key(pem: str) -> PublicKey:
-    """The public key in a PEM. Raises UnusableKey unless it is an RSA key of at least 2048 bits, or on P-256."""
+    """The public key in a PEM. Raises UnusableKey unless it is an RSA key of at least 2048 bits, an EC key on P-256,
+    P-384 or P-521, or an Ed25519 key."""
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
         raise UnusableKey("the public key cannot be read") from None
-    if isinstance(key, rsa.RSAPublicKey):
-        check_fit(Algorithm.PS256, key)
-        return PublicKey(key, _thumbprint(RSAAlgorithm.to_jwk(key, as_dict=True), _RSA))
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        check_fit(Algorithm.ES256, key)
-        return PublicKey(key, _thumbprint(ECAlgorithm.to_jwk(key, as_dict=True), _EC))
-    raise UnusableKey("the signing key is neither RSA nor EC")
+    if not isinstance(key, AnyPublicKey):
+        raise UnusableKey("the signing key is neither RSA, nor EC, nor Ed25519")
+    if not (algorithms := fitting(key)):
+        raise UnusableKey(f"no algorithm fits {described(key)}: make one on P-256, P-384 or P-521")
+    check_fit(algorithms[0], key)
+    return PublicKey(key, _thumbprint(_members(key)))
 
 
 def make_key(algorithm: Algorithm, bits: int) -> Secret:
     """A new private key as PEM (PKCS 8); `bits` of an RSA key. It takes up to a second: call it in a worker thread."""
-    made: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-    if algorithm is Algorithm.ES256:
-        made = ec.generate_private_key(ec.SECP256R1())
-    else:
-        made = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    made = generate(algorithm, bits)
     check_fit(algorithm, made.public_key())
     return Secret(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().strip())
 
 
 def public_jwk(key: PublicKey, algorithm: Algorithm) -> dict[str, str]:
-    """The public half as a JWK (RFC 7517), for signatures of this algorithm; `kid` is its thumbprint."""
-    told = json.loads(_jwk(key.key))
-    members = _RSA if isinstance(key.key, rsa.RSAPublicKey) else _EC
-    return {**{name: told[name] for name in members}, "kid": key.thumbprint, "use": "sig", "alg": algorithm.value}
+    """The public half as a JWK (RFC 7517, RFC 8037), for signatures of this algorithm; `kid` is its thumbprint."""
+    return {**_members(key.key), "kid": key.thumbprint, "use": "sig", "alg": algorithm.value}
 
 
-def _jwk(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
-    return RSAAlgorithm.to_jwk(key) if isinstance(key, rsa.RSAPublicKey) else ECAlgorithm.to_jwk(key)
-
-
-def check_fit(algorithm: Algorithm, key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> None:
-    """Raise UnusableKey when this key must not be used with this algorithm."""
-    if algorithm is Algorithm.ES256:
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise UnusableKey("ES256 needs an EC key on the curve P-256")
-    elif not isinstance(key, rsa.RSAPublicKey):
-        raise UnusableKey(f"{algorithm} needs an RSA key")
-    elif key.key_size < FEWEST_BITS:
-        raise UnusableKey(f"the RSA key has {key.key_size} bits; {FEWEST_BITS} are the least")
+def _members(key: AnyPublicKey) -> dict[str, str]:
+    """The members of a JWK that identify a key (RFC 7638, section 3.2; RFC 8037, section 2)."""
+    names: tuple[str, ...]
+    match key:
+        case rsa.RSAPublicKey():
+            told, names = RSAAlgorithm.to_jwk(key, as_dict=True), ("e", "kty", "n")
+        case ec.EllipticCurvePublicKey():
+            told, names = ECAlgorithm.to_jwk(key, as_dict=True), ("crv", "kty", "x", "y")
+        case _:
+            told, names = OKPAlgorithm.to_jwk(key, as_dict=True), ("crv", "kty", "x")
+    return {name: told[name] for name in names}
 
 
 def certificate_mark(pem: Secret, algorithm: str) -> tuple[str, str]:
@@ -178,8 +174,8 @@ def unpadded(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _thumbprint(jwk: dict[str, Any], members: tuple[str, ...]) -> str:
-    text = json.dumps({name: jwk[name] for name in members}, separators=(",", ":"), sort_keys=True)
+def _thumbprint(jwk: dict[str, str]) -> str:
+    text = json.dumps(jwk, separators=(",", ":"), sort_keys=True)
     return unpadded(hashlib.sha256(text.encode()).digest())
 
 
@@ -276,7 +272,7 @@ class TransitPairs:
         """`path`: where consumers find the key, "mount/name"."""
         self._key = key
         self._path = path
-        self._sort = "ecdsa-p256" if algorithm is Algorithm.ES256 else f"rsa-{bits}"
+        self._sort = transit_type(algorithm, bits)
         self._local = LocalPairs(algorithm, bits)
 
     async def new(self, seen: Seen) -> Secret:

@@ -21,8 +21,9 @@ from rotator.ports import (
     Unknown,
     Verdict,
 )
+from rotator.providers.keys.algorithms import Algorithm
 from rotator.providers.keys.jwks import MARK, KeySet, places_of
-from rotator.providers.keys.signing import Algorithm, Signer, pairs_of, public_jwk, public_key
+from rotator.providers.keys.signing import Signer, pairs_of, public_jwk, public_key
 from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import causes

@@ -22,6 +22,9 @@ _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
 ENDPOINT_URLS = ("token_url", "revocation_url", "introspection_url", "jwks_url", "registration_url")
+SigningAlgorithm = Literal[
+    "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"
+]  # fmt: skip
 _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
@@ -102,7 +105,7 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     signing_key: SecretRef | None = None  # PEM; or ...
     transit_key: str = ""  # ... "transit/crm": the mount and name of a key that never leaves Vault
     certificate: SecretRef | None = None  # PEM, for x5t
-    algorithm: Literal["PS256", "RS256", "ES256"] = "PS256"
+    algorithm: SigningAlgorithm = "PS256"
     assertion_issuer: str = ""  # `iss`; empty: the client id
     kid: str = "thumbprint"  # RFC 7638; or "none", or what the server calls the key
     x5t: Literal["none", "sha1", "sha256"] = "none"

@@ -13,8 +13,9 @@ from anyio import to_thread
 from rotator.ports import Accepted, Clock, InventoryItem, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, SecretResolver
 from rotator.providers.http.client import Broken, HttpClient, HttpResponse
+from rotator.providers.keys.algorithms import Algorithm
 from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
-from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, Signer, VersionedKey, public_key
+from rotator.providers.keys.signing import LocalSigner, PublicKey, Signer, VersionedKey, public_key
 from rotator.providers.oauth import server_checks
 from rotator.providers.oauth.config import (
     AssertionKeyOptions,

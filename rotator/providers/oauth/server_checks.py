@@ -2,8 +2,8 @@
 
 The negative control is a client without valid proof, which must be refused. `rotate check` tries whether an assertion
 is accepted twice, when old and when expired: at most seven token requests. The causes are found by varying one option
-at a time: at most nine, all with the client's own key. Both run only on an operator's command, as refused logins may
-have effects on a server.
+at a time: at most thirteen, all with the client's own key. Both run only on an operator's command, as refused logins
+may have effects on a server.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from uuid import uuid4
 
 from rotator.ports import Clock, Refused, Transient
 from rotator.providers.http.client import Broken
+from rotator.providers.keys.algorithms import FEWEST_BITS, Algorithm
 from rotator.providers.keys.assertion import NO_KID, THUMBPRINT, Assertion, forged, signed
-from rotator.providers.keys.signing import FEWEST_BITS, Algorithm, LocalSigner, PublicKey, Signer, make_key, public_key
+from rotator.providers.keys.signing import LocalSigner, PublicKey, Signer, make_key, public_key
 from rotator.providers.oauth.config import AssertionKeyOptions, ClientOptions, OAuthTargetConfig
 from rotator.providers.oauth.token_endpoint import ClientDenied, ClockGap, Granted
 from rotator.rotation.secret import Secret
@@ -27,7 +28,6 @@ _LIFE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _LEEWAYS = (timedelta(seconds=65), timedelta(seconds=305))  # Spring Authorization Server 1.4.1 has 60 s, others 5 min
 _BEHIND = timedelta(seconds=5)  # an assertion signed then lives shorter by this much
-_OTHER = {"PS256": "RS256", "RS256": "PS256"}  # the other algorithm of the same key
 _BY_ITSELF = {"invalid_scope", "unsupported_grant_type"}  # the client is known, and the error word is the cause
 _UNREAD = (
     "the client's jwks_uri there must be the address at which the set is served ([status] jwks_listen with"
@@ -233,7 +233,7 @@ async def _causes(
     refused = await refusal()
     if refused is None or (isinstance(refused, ClientDenied) and refused.error in _BY_ITSELF):
         return
-    for option, value, varied in _variants(server.config, client):
+    for option, value, varied in _variants(server.config, client, key):
         if await refusal(varied) is None:
             yield f'the server takes the same assertion with {option} = "{value}": set that'
             return
@@ -263,7 +263,9 @@ def _as(drafted: Assertion, varied: tuple[str, str] | None, key: PublicKey) -> A
     return drafted
 
 
-def _variants(config: OAuthTargetConfig, client: ClientOptions) -> Iterator[tuple[str, str, tuple[str, str]]]:
+def _variants(
+    config: OAuthTargetConfig, client: ClientOptions, key: PublicKey
+) -> Iterator[tuple[str, str, tuple[str, str]]]:
     """Variants: an option, its value, and the part of an assertion that it changes."""
     named = {"token_url": config.endpoint, "issuer": config.issuer, "auth_url": config.auth_url or config.authority}
     other = config.authority if (config.auth_url or config.authority).endswith("/") else f"{config.authority}/"
@@ -272,8 +274,9 @@ def _variants(config: OAuthTargetConfig, client: ClientOptions) -> Iterator[tupl
         if audience not in tried:
             tried.add(audience)
             yield "audience", value, ("aud", audience)
-    if other_algorithm := _OTHER.get(client.algorithm):
-        yield "algorithm", other_algorithm, ("algorithm", other_algorithm)
+    for algorithm in sorted(key.algorithms, key=lambda each: each[2:] != client.algorithm[2:]):  # the same hash first
+        if algorithm != client.algorithm:
+            yield "algorithm", algorithm, ("algorithm", algorithm)
     if client.makes_key:
         return  # each new key needs a name of its own
     for kid in (THUMBPRINT, NO_KID):

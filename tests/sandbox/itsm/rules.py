@@ -18,12 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+RSA_AND_EC = tuple(f"{family}{bits}" for family in ("PS", "RS", "ES") for bits in (256, 384, 512))
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """One server's rules. Times are seconds; None: no such limit. `status` is that of most refusals."""
 
-    algorithms: tuple[str, ...] = ("PS256", "RS256", "ES256")
+    algorithms: tuple[str, ...] = RSA_AND_EC
     audiences: tuple[str, ...] = ("token_url", "issuer")  # or auth_url; empty: any
     several_audiences: bool = False
     single_use: bool = True
@@ -51,7 +53,13 @@ class Rules:
 
 
 PRESETS = {
-    "keycloak": Rules(jwks_cache=inf, jwks_asks_again=True, jwks_rests=10.0, badly_proven="unauthorized_client"),
+    "keycloak": Rules(
+        algorithms=(*RSA_AND_EC, "EdDSA"),
+        jwks_cache=inf,
+        jwks_asks_again=True,
+        jwks_rests=10.0,
+        badly_proven="unauthorized_client",
+    ),
     "oidc-provider": Rules(
         several_audiences=True,
         max_age=None,

@@ -10,7 +10,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from rotator.providers.keys.signing import Algorithm, public_jwk, public_key
+from rotator.providers.keys.algorithms import Algorithm
+from rotator.providers.keys.signing import public_jwk, public_key
 from tests.system.daemon import Daemon, until
 from tests.tools.oauth.consumers import LIMITS, Use, exchanging, opening, signing, try_consumers
 from tests.tools.oauth.journey import PATIENCE, Journey, bearer

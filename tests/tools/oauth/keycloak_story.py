@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rotator.providers.keys.signing import Algorithm, public_jwk, public_key
+from rotator.providers.keys.algorithms import Algorithm
+from rotator.providers.keys.signing import public_jwk, public_key
 from tests.system.daemon import until
 from tests.tools.oauth.keycloak import KEYED, by_certificate, by_set, by_url
 from tests.tools.oauth.shop import Shop

@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
@@ -23,8 +23,19 @@ def rsa_key(bits: int = 2048, number: int = 0) -> rsa.RSAPrivateKey:
 
 @cache
 def ec_key(curve: str = "secp256r1") -> ec.EllipticCurvePrivateKey:
-    curves: dict[str, Any] = {"secp256r1": ec.SECP256R1, "secp384r1": ec.SECP384R1}
+    curves: dict[str, Any] = {each.name: each for each in (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1, ec.SECP256K1)}
     return ec.generate_private_key(curves[curve]())
+
+
+@cache
+def ed_key() -> ed25519.Ed25519PrivateKey:
+    return ed25519.Ed25519PrivateKey.generate()
+
+
+def key_for(algorithm: str) -> Any:
+    """A key that signs with this algorithm, one for all."""
+    curves = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
+    return ed_key() if algorithm == "EdDSA" else ec_key(curves[algorithm]) if algorithm in curves else rsa_key()
 
 
 def private_pem(key: Any) -> Secret:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, x25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from rotator.ports import Refused, Transient, UnusableKey
+from rotator.providers.keys.algorithms import Algorithm
 from rotator.providers.keys.assertion import Form, draft, read, signed
-from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, public_key
+from rotator.providers.keys.signing import LocalSigner, PublicKey, make_key, public_jwk, public_key
 from rotator.rotation.secret import Secret
-from tests.unit.providers.keys import certificate, ec_key, private_pem, public_pem, rsa_key
+from tests.unit.providers.keys import certificate, ec_key, ed_key, key_for, private_pem, public_pem, rsa_key
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 900_000, tzinfo=UTC)
 LIFE = timedelta(seconds=60)
-KEYS = {Algorithm.PS256: rsa_key(), Algorithm.RS256: rsa_key(), Algorithm.ES256: ec_key()}
+KEYS: dict[Algorithm, Any] = {each: key_for(each) for each in Algorithm}
 
 
 def form(**options: Any) -> Form:
@@ -95,14 +98,15 @@ async def test_an_unreadable_certificate_is_refused() -> None:
         draft(form(x5t="sha256", certificate=Secret("no")), key_of(), "j", NOW, NOW + LIFE)
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # the name, not the algorithm (RFC 9864)
 @pytest.mark.parametrize("algorithm", Algorithm)
 async def test_a_second_jose_library_accepts_every_algorithm_and_agrees_on_the_thumbprint(algorithm: Algorithm) -> None:
     joserfc = pytest.importorskip("joserfc.jwt")
     jwk = pytest.importorskip("joserfc.jwk")
     key, public = KEYS[algorithm], public_pem(KEYS[algorithm])
     value = await signed(draft(form(algorithm=algorithm), key_of(algorithm), "j", NOW, NOW + LIFE), _signer(key))
-    kind = jwk.ECKey if algorithm is Algorithm.ES256 else jwk.RSAKey
-    imported = kind.import_key(public)
+    kinds = {"P": jwk.RSAKey, "R": jwk.RSAKey, "E": jwk.ECKey}
+    imported = (jwk.OKPKey if algorithm is Algorithm.EDDSA else kinds[algorithm[0]]).import_key(public)
     token = joserfc.decode(value.reveal(), imported, algorithms=[algorithm.value])
     assert token.claims["jti"] == "j"
     assert imported.thumbprint() == token.header["kid"]
@@ -112,11 +116,38 @@ def _signer(key: Any) -> LocalSigner:
     return LocalSigner(private_pem(key))
 
 
-async def test_an_es256_signature_is_64_raw_bytes() -> None:
+@pytest.mark.parametrize(("algorithm", "length"), [("ES256", 64), ("ES384", 96), ("ES512", 132), ("EdDSA", 64)])
+async def test_a_signature_on_a_curve_is_raw_bytes(algorithm: str, length: int) -> None:
+    chosen = Algorithm(algorithm)
     value = await signed(
-        draft(form(algorithm=Algorithm.ES256), key_of(Algorithm.ES256), "j", NOW, NOW + LIFE), _signer(ec_key())
+        draft(form(algorithm=chosen), key_of(chosen), "j", NOW, NOW + LIFE), _signer(key_for(algorithm))
     )
-    assert len(base64.urlsafe_b64decode(value.reveal().split(".")[2] + "==")) == 64
+    assert len(base64.urlsafe_b64decode(value.reveal().split(".")[2] + "==")) == length
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_a_second_jose_library_reads_the_published_half_of_a_new_pair_and_names_it_the_same(
+    algorithm: Algorithm,
+) -> None:
+    jwk = pytest.importorskip("joserfc.jwk")
+    made = load_pem_private_key(make_key(algorithm, 2048).reveal().encode(), None)
+    shown = public_jwk(public_key(public_pem(made)), algorithm)
+    assert not shown.keys() & {"d", "p", "q", "dp", "dq", "qi", "k"}
+    (imported,) = jwk.KeySet.import_key_set({"keys": [shown]}).keys
+    assert imported.thumbprint() == shown["kid"]
+    assert (shown["use"], shown["alg"]) == ("sig", algorithm.value)
+
+
+def test_the_thumbprint_of_an_ed25519_key_is_that_of_rfc_8037() -> None:
+    raw = base64.urlsafe_b64decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo=")
+    pem = ed25519.Ed25519PublicKey.from_public_bytes(raw).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    assert public_key(pem.decode()).thumbprint == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"  # RFC 8037, A.3
+
+
+async def test_a_value_whose_algorithm_is_another_keys_is_not_this_keys() -> None:
+    for other in (Algorithm.ES384, Algorithm.EDDSA, Algorithm.PS512):
+        drafted = draft(form(algorithm=other), key_of(other), "j", NOW, NOW + LIFE)
+        assert read(await signed(drafted, _signer(KEYS[other])), key_of(Algorithm.ES256)) is None
 
 
 async def test_a_sibling_differs_in_nothing_but_its_jti() -> None:
@@ -171,16 +202,51 @@ async def test_a_key_rotated_in_the_middle_is_noticed() -> None:
 def test_short_rsa_keys_and_other_curves_are_refused() -> None:
     with pytest.raises(UnusableKey, match="1024 bits"):
         public_key(public_pem(rsa_key(1024)))
-    with pytest.raises(UnusableKey, match="P-256"):
-        public_key(public_pem(ec_key("secp384r1")))
+    with pytest.raises(UnusableKey, match="no algorithm fits an EC key on secp256k1: make one on P-256"):
+        public_key(public_pem(ec_key("secp256k1")))
+    for stranger in (ed448.Ed448PrivateKey.generate(), x25519.X25519PrivateKey.generate()):
+        with pytest.raises(UnusableKey, match="neither RSA, nor EC, nor Ed25519"):
+            public_key(public_pem(stranger))
+        with pytest.raises(UnusableKey, match="neither RSA, nor EC, nor Ed25519"):
+            LocalSigner(private_pem(stranger))
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "key"), [("ES256", rsa_key()), ("PS256", ec_key()), ("ES256", ec_key("secp384r1"))]
-)
-async def test_an_algorithm_that_does_not_fit_the_key_is_refused(algorithm: str, key: Any) -> None:
-    with pytest.raises(UnusableKey):
+MISFITS = [
+    ("ES256", rsa_key(), "an RSA key of 2048 bits", 'set algorithm = "PS256" or .*, or give an EC key on P-256'),
+    ("PS256", ec_key(), "an EC key on P-256", 'set algorithm = "ES256", or give an RSA key'),
+    ("ES256", ec_key("secp384r1"), "an EC key on P-384", 'set algorithm = "ES384", or give an EC key on P-256'),
+    ("ES512", ec_key("secp384r1"), "an EC key on P-384", 'set algorithm = "ES384", or give an EC key on P-521'),
+    ("RS512", ed_key(), "an Ed25519 key", 'set algorithm = "EdDSA", or give an RSA key'),
+    ("EdDSA", ec_key("secp521r1"), "an EC key on P-521", 'set algorithm = "ES512", or give an Ed25519 key'),
+]
+
+
+class _Willing:
+    """A signer that signs with whatever key it has, as Transit does."""
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        self.asked = 0
+
+    async def public_pem(self) -> str:
+        return public_pem(self.key)
+
+    async def sign(self, algorithm: str, message: bytes) -> bytes:
+        self.asked += 1
+        return b"whatever"
+
+
+@pytest.mark.parametrize(("algorithm", "key", "what", "remedy"), MISFITS)
+async def test_an_algorithm_that_does_not_fit_the_key_is_refused_with_what_would(
+    algorithm: str, key: Any, what: str, remedy: str
+) -> None:
+    with pytest.raises(UnusableKey, match=f"{algorithm} does not sign with {what}") as fault:
         await _signer(key).sign(algorithm, b"message")
+    assert re.search(remedy, fault.value.remedy)
+    chosen, remote = Algorithm(algorithm), _Willing(key)
+    with pytest.raises(UnusableKey, match=f"{algorithm} does not sign with {what}"):
+        await signed(draft(form(algorithm=chosen), public_key(public_pem(key)), "j", NOW, NOW + LIFE), remote)
+    assert remote.asked == 0
 
 
 def test_an_unreadable_private_key_is_refused_without_being_quoted() -> None:

@@ -18,7 +18,8 @@ from rotator.ports import (
     Unknown,
     UnusableKey,
 )
-from rotator.providers.keys.signing import Algorithm, LocalSigner, TransitPairs, public_key
+from rotator.providers.keys.algorithms import Algorithm
+from rotator.providers.keys.signing import LocalSigner, TransitPairs, public_key
 from rotator.providers.oauth.token_endpoint import ClientDenied
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
@@ -55,6 +56,12 @@ def key() -> HandTransitKey:
 async def test_a_key_that_does_not_exist_is_made_of_the_type_that_the_algorithm_needs(key: HandTransitKey) -> None:
     await new(pairs(key))
     assert (key.sort, key.rotations, len(key.made)) == ("ecdsa-p256", 0, 1)
+    for algorithm, sort in (("ES384", "ecdsa-p384"), ("ES512", "ecdsa-p521"), ("EdDSA", "ed25519")):
+        another = HandTransitKey()
+        made = TransitPairs(another, "transit/crm", Algorithm(algorithm), 3072)
+        pair = await made.opened(await new(made))
+        assert another.sort == sort
+        assert algorithm in public_key(pair.pem).algorithms
     for bits in (2048, 4096):
         other = HandTransitKey()
         await new(TransitPairs(other, "transit/rsa", Algorithm.PS256, bits))
@@ -141,6 +148,29 @@ async def test_consumers_are_told_which_version_to_sign_with_and_no_private_key_
             "token_url": f"{world.itsm.url}/auth/token?tenant=acme",
         }
         assert minted.token.id not in minted.secret.reveal()
+
+
+@pytest.mark.parametrize("transit", [False, True])
+@pytest.mark.parametrize("algorithm", ["RS384", "PS512", "ES384", "ES512", "EdDSA"])
+async def test_a_pair_of_any_algorithm_joins_the_set_is_accepted_and_ends(
+    clock: HandClock, algorithm: str, transit: bool
+) -> None:
+    async with desk.running("keycloak", clock) as world:
+        way = {"transit_key": "transit/crm"} if transit else {}
+        bound = world.bound("assertion-key", **{**IN_SET, "algorithm": algorithm, "bits": 2048}, **way)
+        world.client.public_key, world.client.kid = "", ""
+        world.client.jwks = lambda: str(world.keys.document_store("secret/jwks").values.get("jwks", ""))
+        old = await bound.mint(NAME, None)
+        new = await bound.mint(NAME, None, (old.token,))
+        for each in (old, new):
+            await bound.install(each)
+            clock.move(90)
+            assert await bound.verify(each.token, each.secret) == Accepted()
+            assert each.fields["algorithm"] == algorithm
+        await bound.revoke(old.token)
+        clock.move(10**7)
+        assert await bound.is_dead(old.token, old.secret) is True
+        assert await bound.verify(new.token, new.secret) == Accepted()
 
 
 @pytest.mark.parametrize("preset", ["keycloak", "oidc-provider", "hydra"])

@@ -152,6 +152,16 @@ async def test_an_algorithm_that_a_server_does_not_take_is_named(clock: HandCloc
         assert 'with algorithm = "PS256"' in found
 
 
+async def test_every_algorithm_of_an_rsa_key_is_tried_and_only_those(clock: HandClock) -> None:
+    async with desk.running("keycloak", clock) as world:
+        world.itsm.model.change(algorithms=("PS512",))
+        (found,) = await world.bound(algorithm="RS256").diagnose(None)
+        assert 'with algorithm = "PS512"' in found
+        assert world.exchanges() <= 14
+        world.itsm.model.change(algorithms=("ES256",))
+        assert await world.bound().diagnose(None) == []
+
+
 async def test_a_kid_that_a_server_does_not_know_may_have_to_be_left_out(clock: HandClock) -> None:
     async with desk.running("keycloak", clock) as world:
         world.client.kid = "key-1"

@@ -12,7 +12,8 @@ import pytest
 
 from rotator.ports import Accepted, Fault, Minted, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.http.client import HttpClient
-from rotator.providers.keys.signing import Algorithm, LocalSigner
+from rotator.providers.keys.algorithms import Algorithm
+from rotator.providers.keys.signing import LocalSigner
 from rotator.providers.manual.config import ManualOptions, ManualTargetConfig
 from rotator.providers.manual.provider import ManualServer, ManualToken
 from rotator.providers.oauth import server_checks

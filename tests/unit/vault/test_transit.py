@@ -14,8 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from rotator.ports import Refused, StoreRefused
+from rotator.providers.keys.algorithms import Algorithm
 from rotator.providers.keys.assertion import Form, draft, signed
-from rotator.providers.keys.signing import Algorithm, public_key
+from rotator.providers.keys.signing import public_key
 from rotator.rotation.secret import Secret
 from rotator.vault.login import approle
 from rotator.vault.transit import TransitKey
@@ -37,7 +38,11 @@ def made(openbao: OpenBao, kind: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     ("algorithm", "kind"),
-    [("PS256", "rsa-2048"), ("PS256", "rsa-3072"), ("RS256", "rsa-2048"), ("ES256", "ecdsa-p256")],
+    [
+        *(("PS256", "rsa-2048"), ("PS256", "rsa-3072"), ("PS384", "rsa-2048"), ("PS512", "rsa-2048")),
+        *(("RS256", "rsa-2048"), ("RS384", "rsa-2048"), ("RS512", "rsa-2048")),
+        *(("ES256", "ecdsa-p256"), ("ES384", "ecdsa-p384"), ("ES512", "ecdsa-p521"), ("EdDSA", "ed25519")),
+    ],
 )
 async def test_a_jose_library_takes_what_transit_signed(openbao: OpenBao, algorithm: str, kind: str) -> None:
     mount, name = made(openbao, kind)
@@ -48,12 +53,14 @@ async def test_a_jose_library_takes_what_transit_signed(openbao: OpenBao, algori
     checker: Any = jwt.get_algorithm_by_name(algorithm)
     key = load_pem_public_key((await signer.public_pem()).encode())
     assert checker.verify(MESSAGE, key, signature), token
-    if algorithm == "ES256":
-        assert len(signature) == 64
+    assert len(signature) == {"ES256": 64, "ES384": 96, "ES512": 132, "EdDSA": 64}.get(algorithm, len(signature))
     await session.close()
 
 
-@pytest.mark.parametrize(("algorithm", "kind"), [("PS256", "rsa-2048"), ("RS256", "rsa-2048"), ("ES256", "ecdsa-p256")])
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # the name, not the algorithm (RFC 9864)
+@pytest.mark.parametrize(
+    ("algorithm", "kind"), [("PS512", "rsa-2048"), ("RS256", "rsa-2048"), ("ES256", "ecdsa-p256"), ("EdDSA", "ed25519")]
+)
 async def test_a_second_jose_library_takes_a_whole_assertion(openbao: OpenBao, algorithm: str, kind: str) -> None:
     joserfc = pytest.importorskip("joserfc.jwt")
     jwk = pytest.importorskip("joserfc.jwk")
@@ -64,7 +71,8 @@ async def test_a_second_jose_library_takes_a_whole_assertion(openbao: OpenBao, a
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
     form = Form("crm", "https://desk.example/auth/token", algorithm=Algorithm(algorithm))
     value = await signed(draft(form, public_key(pem), "jti-1", now, now + timedelta(minutes=1)), signer)
-    imported = (jwk.ECKey if kind.startswith("ec") else jwk.RSAKey).import_key(pem)
+    kinds = {"rsa": jwk.RSAKey, "ecd": jwk.ECKey, "ed2": jwk.OKPKey}
+    imported = kinds[kind[:3]].import_key(pem)
     token = joserfc.decode(value.reveal(), imported, algorithms=[algorithm])
     assert token.header["kid"] == imported.thumbprint()
     await session.close()
@@ -94,7 +102,7 @@ async def test_a_key_that_is_missing_or_symmetric_is_told_in_words(openbao: Open
     await session.close()
 
 
-@pytest.mark.parametrize("kind", ["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256"])
+@pytest.mark.parametrize("kind", ["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p521", "ed25519"])
 async def test_a_key_is_made_once_and_can_never_be_taken_out(openbao: OpenBao, kind: str) -> None:
     mount, _ = made(openbao, "rsa-2048")
     session = session_on(openbao, read_timeout=60, total_timeout=60)  # seconds of a busy machine for 4096 bits

@@ -1,0 +1,96 @@
+"""Signing algorithms, and the keys that fit each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from rotator.ports import UnusableKey
+
+FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+AnyPublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+
+
+class Algorithm(StrEnum):
+    """A signing algorithm (RFC 7518; EdDSA: RFC 8037, for Ed25519 only). PSnnn has a salt as long as its hash, ESnnn a
+    signature of two raw numbers."""
+
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    EDDSA = "EdDSA"
+
+
+# By the curve of an EC key: the only algorithm for it, the curve's JOSE name, how Transit calls such a key.
+_CURVES: dict[str, tuple[Algorithm, str, str]] = {
+    "secp256r1": (Algorithm.ES256, "P-256", "ecdsa-p256"),
+    "secp384r1": (Algorithm.ES384, "P-384", "ecdsa-p384"),
+    "secp521r1": (Algorithm.ES512, "P-521", "ecdsa-p521"),
+}
+_MADE: dict[Algorithm, Callable[[], PrivateKey]] = {
+    Algorithm.ES256: lambda: ec.generate_private_key(ec.SECP256R1()),
+    Algorithm.ES384: lambda: ec.generate_private_key(ec.SECP384R1()),
+    Algorithm.ES512: lambda: ec.generate_private_key(ec.SECP521R1()),
+    Algorithm.EDDSA: ed25519.Ed25519PrivateKey.generate,
+}
+_OF_RSA = tuple(each for each in Algorithm if each not in _MADE)
+
+
+def generate(algorithm: Algorithm, bits: int) -> PrivateKey:
+    """A new private key for this algorithm; `bits` of an RSA key."""
+    make = _MADE.get(algorithm)
+    return make() if make else rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def transit_type(algorithm: Algorithm, bits: int) -> str:
+    """The type of the Transit keys that sign with this algorithm; `bits` of an RSA key."""
+    curves = {of: sort for of, _, sort in _CURVES.values()}
+    return {**curves, Algorithm.EDDSA: "ed25519"}.get(algorithm, f"rsa-{bits}")
+
+
+def check_fit(algorithm: Algorithm, key: AnyPublicKey) -> None:
+    """Raise UnusableKey when this key must not be used with this algorithm. RFC 7518, sections 3.3 to 3.5."""
+    if algorithm not in (others := fitting(key)):
+        fit = " or ".join(f'"{each}"' for each in others)
+        raise UnusableKey(
+            f"{algorithm} does not sign with {described(key)}",
+            remedy=f"set algorithm = {fit or 'another'}, or give {_wanted(algorithm)}",
+        )
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < FEWEST_BITS:
+        raise UnusableKey(f"the RSA key has {key.key_size} bits; {FEWEST_BITS} are the least")
+
+
+def fitting(key: AnyPublicKey) -> tuple[Algorithm, ...]:
+    """The algorithms that such a key signs with; none for other curves."""
+    match key:
+        case rsa.RSAPublicKey():
+            return _OF_RSA
+        case ec.EllipticCurvePublicKey():
+            return _CURVES[key.curve.name][:1] if key.curve.name in _CURVES else ()
+        case _:
+            return (Algorithm.EDDSA,)
+
+
+def described(key: AnyPublicKey) -> str:
+    """What kind of key it is, with an article."""
+    match key:
+        case rsa.RSAPublicKey():
+            return f"an RSA key of {key.key_size} bits"
+        case ec.EllipticCurvePublicKey():
+            return f"an EC key on {_CURVES.get(key.curve.name, ('', key.curve.name))[1]}"
+        case _:
+            return "an Ed25519 key"
+
+
+def _wanted(algorithm: Algorithm) -> str:
+    curves = {of: f"an EC key on {curve}" for of, curve, _ in _CURVES.values()}
+    return {**curves, Algorithm.EDDSA: "an Ed25519 key"}.get(algorithm, "an RSA key")
