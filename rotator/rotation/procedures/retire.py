@@ -230,7 +230,7 @@ def _alive(seen: Observation, record: Record, said: str) -> ev.Event:
     """The event of a revoked token that is not dead yet: wait for caches first, after that it is a fault."""
     limits = seen.credential.limits
     state = record.state
-    since = state.condemned_at if isinstance(state, CondemnedState) else seen.now
+    since = min(state.condemned_at, seen.now) if isinstance(state, CondemnedState) else seen.now  # a clock may be ahead
     known_until = since + max(limits.settle, limits.spread)
     if seen.now < known_until:
         said = f"{said}: the target may take a while to notice"

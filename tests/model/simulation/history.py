@@ -230,10 +230,13 @@ class History:
         return self.people.widest_skew()
 
     def _leftover(self) -> float:
-        """Seconds that stored pauses may still last; each of a few may be stamped by the latest of all clocks."""
+        """Seconds that stored pauses may still last; each of a few may be stamped by the latest of all clocks.
+
+        No pause of ours is as long as a day: one that is has mixed two clocks, and whoever waits for it is stuck.
+        """
         records = [x.latest for x in self.checks.ledgers.values() if x.latest]
         lefts = [self._left(x.retry_from, x.retry_at) for x in records if x.retry_at]
-        return max([0.0, *lefts]) + 4 * self._skew()
+        return min(max([0.0, *lefts]), 86400.0) + 4 * self._skew()
 
     def _left(self, began: datetime | None, until: datetime) -> float:
         """Seconds that a pause may last; where a clock was ahead, it is watched for its length."""

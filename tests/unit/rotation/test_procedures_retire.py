@@ -183,6 +183,14 @@ REVOKES = {
             LATE, AT + 9 * SECOND, "predecessor t1.1 is still accepted: the target may take a while to notice", AT
         ),
     ),
+    "still accepted, and condemned by a clock that was days ahead": Row(
+        Revoke(),
+        record(Phase.CONDEMNED, condemned_at=AT + 100 * DAY),
+        [PUBLISHED_NEW, OURS, REVOKED, OLD_SHOWN, ALIVE],
+        ev.Deferred(
+            LATE, AT + 10 * SECOND, "predecessor t1.1 is still accepted: the target may take a while to notice", AT
+        ),
+    ),
     "still accepted": Row(
         Revoke(),
         LONG_AGO,
