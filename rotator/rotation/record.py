@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -180,27 +180,22 @@ class Record(RecordFacts):
     """
 
     state: PhaseState | Held = _SETTLED
+    phase: Phase = field(init=False, compare=False, repr=False)  # these follow from the state; a hold is a phase
+    held: Held | None = field(init=False, compare=False, repr=False)  # the hold, if it is held
+    reached: PhaseState = field(init=False, compare=False, repr=False)  # below a hold the state to go back to
+    candidate: Candidate | None = field(init=False, compare=False, repr=False)  # minted, and not published
+    undo: Undo | None = field(init=False, compare=False, repr=False)  # the undo under way
 
-    @property
-    def phase(self) -> Phase:
-        """The phase; a hold is one."""
-        return self.state.phase
-
-    @property
-    def held(self) -> Held | None:
-        """The hold, if it is held."""
-        return self.state if isinstance(self.state, Held) else None
-
-    @property
-    def reached(self) -> PhaseState:
-        """The state, below a hold the one to go back to."""
-        return self.state.state if isinstance(self.state, Held) else self.state
-
-    @property
-    def candidate(self) -> Candidate | None:
-        """What was minted and is not published."""
-        state = self.reached
-        return state.candidate if isinstance(state, WITH_CANDIDATE) else None
+    def __post_init__(self) -> None:
+        state = self.state
+        held = state if isinstance(state, Held) else None
+        reached = state.state if isinstance(state, Held) else state
+        known = object.__setattr__  # the record is frozen
+        known(self, "phase", state.phase)
+        known(self, "held", held)
+        known(self, "reached", reached)
+        known(self, "candidate", reached.candidate if isinstance(reached, WITH_CANDIDATE) else None)
+        known(self, "undo", reached.undo if isinstance(reached, UndoingState | StagedState | VerifiedState) else None)
 
     @property
     def in_hand(self) -> Candidate:
@@ -209,12 +204,6 @@ class Record(RecordFacts):
         if candidate is None:
             raise ValueError(f"{self.phase.value} without a candidate")
         return candidate
-
-    @property
-    def undo(self) -> Undo | None:
-        """The undo under way."""
-        state = self.reached
-        return state.undo if isinstance(state, UndoingState | StagedState | VerifiedState) else None
 
     @property
     def cut_over_at(self) -> datetime | None:

@@ -112,11 +112,11 @@ def _later(values: Mapping[str, object]) -> Mapping[str, object]:
 
 def flat(record: Record, builtin_types: tuple[type, ...] = ()) -> dict[str, Any]:
     """The record as schema 1 has it: what its state knows lies beside the facts, under the same keys for all phases."""
-    plain: dict[str, Any] = msgspec.to_builtins(record, builtin_types=builtin_types)
-    state = plain.pop("state")
+    facts = {name: getattr(record, name) for name in _FACTS}
     if held := record.held:
-        under = state.pop("state")
-        plain["held"], state = {**state, "phase": held.state.phase.value}, under
+        facts["held"] = _Hold(held.reason, held.text, held.state.phase, held.at)
+    plain: dict[str, Any] = msgspec.to_builtins(facts, builtin_types=builtin_types)
+    state: dict[str, Any] = msgspec.to_builtins(record.reached, builtin_types=builtin_types)
     undo = record.undo
     if undo and undo.back is Phase.CONDEMNED:
         state["condemned_at"] = state["undo"]["at"]  # schema 1 goes back to that

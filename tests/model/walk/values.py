@@ -78,7 +78,11 @@ def _move(value: Any, by: timedelta) -> Any:
         parts = [_move(each, by) for each in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if is_dataclass(value):
-        changed = {x.name: new for x in fields(value) if (new := _move(old := getattr(value, x.name), by)) is not old}
+        changed = {
+            x.name: new
+            for x in fields(value)
+            if x.init and (new := _move(old := getattr(value, x.name), by)) is not old
+        }
         return replace(value, **changed) if changed else value
     return value
 

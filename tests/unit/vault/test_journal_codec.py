@@ -54,7 +54,7 @@ def test_none_may_be_left_out_because_it_is_the_default_wherever_it_is_allowed()
     ]
     for kind in (kind for kind in kinds if hasattr(kind, "__dataclass_fields__")):
         hints = get_type_hints(kind)
-        for field in fields(kind):
+        for field in (field for field in fields(kind) if field.init):
             if type(None) in getattr(hints[field.name], "__args__", ()):
                 assert field.default is None, f"{kind.__name__}.{field.name}"
             else:
