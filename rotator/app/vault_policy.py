@@ -42,7 +42,10 @@ _NODE = (
 )
 _META = "The installation's lineage and fingerprint key, made once."
 _REFERRED = "Secrets that the settings refer to: minters, client secrets, keys."
-_KEPT = "Documents that are read and written beside the published ones: public keys, refresh tokens."
+_KEPT = (
+    "Documents that are read and written beside the published ones: public keys, refresh tokens, registration access"
+    " tokens."
+)
 _TRANSIT = "Signing keys that stay in Transit: look at the public half, sign; make a version of those that are rotated."
 _FLIGHT = "The pre-flight's table of what this policy lacks."
 _SELF = 'Its own token: tell "dead" from "not allowed", renew it, end it at shutdown.'
@@ -52,7 +55,11 @@ _FLEET = "Pauses of the whole installation."
 _OF_LOGIN = (_SELF, _LOGIN)  # what concerns the token itself is where the login is
 _PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _WISH, _NODE)
 _READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
-KEPT_OPTIONS = ("jwks", "refresh_token")  # options that name a document which a provider keeps in Vault
+KEPT_OPTIONS = (
+    "jwks",
+    "refresh_token",
+    "registration_access_token",
+)  # options that name a document which a provider keeps in Vault
 
 
 def grants(settings: Settings) -> tuple[PolicyRule, ...]:
@@ -154,7 +161,7 @@ def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[Pol
     elif key == "jwks" and value:
         yield PolicyRule(_document(settings, SecretRef(SecretSource.VAULT, str(value))), _WRITE, _KEPT)
     elif isinstance(value, SecretRef) and value.source is SecretSource.VAULT:
-        kept = key == "refresh_token"  # each use replaces it
+        kept = key in KEPT_OPTIONS  # each use replaces it
         yield PolicyRule(_document(settings, value), _WRITE if kept else _READ, _KEPT if kept else _REFERRED)
 
 
@@ -179,7 +186,7 @@ def referred_rights(settings: Settings) -> dict[str, frozenset[str]]:
 
 
 def kept_places(settings: Settings) -> tuple[VaultPath, ...]:
-    """Documents that are written rarely and needed for ever: key sets, refresh tokens."""
+    """Documents that are written rarely and needed for ever: key sets, refresh tokens, registration access tokens."""
     return tuple(place_of(ref, settings) for ref in kept(settings))
 
 

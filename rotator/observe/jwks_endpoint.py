@@ -81,17 +81,17 @@ class JwksEndpoint:
         if actor is None:
             return self._remembered(name)
         credential = actor.settings.credentials.get(name)
-        if credential is None or not isinstance(credential.options, AssertionKeyOptions):
+        options = credential.options if credential else None
+        if not isinstance(options, AssertionKeyOptions) or not options.reads_set:
             self._known.pop(name, None)
             return None
         if self._is_fresh(name, actor):
             return self._remembered(name)
         async with self._reading.setdefault(name, anyio.Lock()):  # callers that come meanwhile share the result
             if not self._is_fresh(name, actor):
-                options = credential.options
                 with suppress(Transient), anyio.move_on_after(_SOON if name in self._known else None):
                     keys = await places_of(options, actor.secret_resolver)[0].read()
-                    self._known[name] = PublicKeySet(keys.shown(), int(options.jwks_cache.total_seconds()))
+                    self._known[name] = PublicKeySet(keys.shown(), int(options.cached.total_seconds()))
                 self._tried[name] = actor.clock.monotonic()
         return self._remembered(name)
 

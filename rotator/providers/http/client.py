@@ -69,6 +69,7 @@ _HEADERS = {
 REGISTERED = frozenset(
     {"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"}
     | {"unsupported_grant_type", "invalid_token", "insufficient_scope", "access_denied"}
+    | {"invalid_client_metadata", "invalid_redirect_uri"}
 )
 
 

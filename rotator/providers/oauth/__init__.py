@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Server
+from rotator.providers.base import Kind, Server, check_url
 from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.providers.oauth.config import (
     NON_ROTATING_OPTIONS,
@@ -59,9 +59,29 @@ def _bind_assertion_key(server: Server, credential: Credential[AssertionKeyOptio
 
 
 def _claims(credential: Credential[AssertionKeyOptions]) -> frozenset[str]:
-    """Its Transit key: another credential with the same key would confuse their versions."""
-    key = credential.options.transit_key
-    return frozenset({f"Transit key {key}"} if key else ())
+    """Its Transit key: another credential with the same key would confuse their versions. Its registration and the
+    document of its token: each update by one would end the token of the other."""
+    key, uri, token = (
+        credential.options.transit_key,
+        credential.options.registration_client_uri,
+        credential.options.registration_access_token,
+    )
+    claimed = [f"Transit key {key}"] if key else []
+    claimed += [f"the registration {uri}"] if uri else []
+    return frozenset(claimed + ([f"the registration access token in {token.name}"] if token else []))
+
+
+def _assertion_key_misfits(
+    credential: Credential[AssertionKeyOptions], config: OAuthTargetConfig, longest: timedelta
+) -> str:
+    uri = credential.options.registration_client_uri
+    try:
+        check_url(
+            uri, "the address in `registration_client_uri`", insecure=config.allow_insecure_http, query=True
+        ) if uri else None
+    except ValueError as fault:
+        return str(fault)
+    return ""
 
 
 def _assertion_misfits(
@@ -125,13 +145,14 @@ OAUTH_KINDS: dict[str, Kind] = {
         bind=_bind_assertion_key,
         non_rotating_options=NON_ROTATING_OPTIONS,
         warnings=_oauth_warnings,
+        validate=_assertion_key_misfits,
         needs_minter=False,
         document_field="private_key",
         document_field_in_transit="public_key",
         exclusive_resources=_claims,
         default_lifetime=None,
         minimum_grace=lambda options: options.assertion_life,
-        propagation_delay=lambda options: options.jwks_cache,
+        propagation_delay=lambda options: options.cached,
     ),
     "oauth-token": Kind(
         name="oauth-token",

@@ -1,12 +1,14 @@
 """Key pairs with the public key in a JWK Set: added to it, proven, and removed again.
 
-Consumers sign for themselves, so nothing published is used up. keys/jwks.py keeps the set, keys/signing.py makes the
-pairs. The option `jwks_cache` says when servers have read the set again; the engine waits for that.
+Consumers sign for themselves, so nothing published is used up. keys/jwks.py and registration.py keep the set,
+keys/signing.py makes the pairs. The option `jwks_cache` says when servers have read the set again; the engine waits for
+that.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from rotator.ports import (
@@ -14,6 +16,7 @@ from rotator.ports import (
     Capabilities,
     Inspection,
     Minted,
+    NeedsPerson,
     Outcome,
     Refused,
     Rejected,
@@ -39,7 +42,8 @@ class AssertionKey:
         """`options` say who the client is, and where the set is kept."""
         self._server = server
         self._options = options
-        self._places = places_of(options, server)
+        self._registration = server.registration(options)
+        self._places = places_of(options, server) + ([self._registration] if self._registration else [])
         self._pairs = pairs_of(options, server)
 
     @property
@@ -49,7 +53,9 @@ class AssertionKey:
         return Capabilities(needs_install=True, can_list=True)
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
-        """Make a key pair; nobody hears of it yet."""
+        """Make a key pair; nobody hears of it yet. Raises NeedsPerson where it could not be registered."""
+        if self._registration:
+            await self._registration.ready()
         client, config = self._options, self._server.config
 
         async def seen() -> set[str]:
@@ -80,7 +86,8 @@ class AssertionKey:
         """Our keys in the set."""
         found: dict[str, str] = {}
         for place in self._places:
-            found |= (await place.read()).marked(prefix)
+            with _no_task_for_a_person():
+                found |= (await place.read()).marked(prefix)
         return tuple(Token(kid, name) for kid, name in found.items())
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
@@ -113,23 +120,31 @@ class AssertionKey:
         """See `SupportsDiagnose`."""
         if secret is None:
             return []
+        if self._registration:
+            await self._registration.ready()
         pair = await self._pairs.opened(secret)
         if not await self._listed(Token(pair.thumbprint)):
             return ["our key set does not list the published key, somebody took it out: `rotate now` brings another"]
-        return await causes(self._server, self._options, pair.signer, in_set=True)
+        return await causes(self._server, self._options, pair.signer, in_set=self._options.reads_set)
 
     async def inspect(self, token: Token) -> Inspection:
         """Whether the set has it. A key does not expire, and nobody counts its uses."""
-        return Inspection(exists=await self._listed(token))
+        with _no_task_for_a_person():
+            return Inspection(exists=await self._listed(token))
 
     async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
-        """Take the public key out of the set. A version of a Transit key stays there, and is never used again."""
+        """Take the public key out of the set. A version of a Transit key stays there, and is never used again.
+
+        Raises Refused while a registration cannot be changed: what a person then does is no end of the key, but lets
+        this be tried again.
+        """
         await self._pairs.spend(token.id)
 
         def leave(keys: KeySet) -> KeySet:
             return keys.without(token.id)
 
-        gone = [await place.change(leave) for place in self._places]
+        with _no_task_for_a_person():
+            gone = [await place.change(leave) for place in self._places]
         return Outcome.DONE if any(gone) else Outcome.ALREADY
 
     async def restore(self, token: Token) -> Outcome:
@@ -137,9 +152,14 @@ class AssertionKey:
         raise Refused("a key that has left the set cannot be brought back", remedy="rotate to a new one")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """Whether an assertion that it signed is refused; without it, whether the set has it no more."""
-        if await self._listed(token):
-            return False
+        """Whether an assertion that it signed is refused; without it, whether the set has it no more. None if that
+        cannot be read."""
+        try:
+            if await self._listed(token):
+                return False
+        except NeedsPerson:
+            if secret is None:
+                return None
         if secret is None:
             return True
         signer = (await self._pairs.opened(secret)).signer
@@ -158,3 +178,12 @@ class AssertionKey:
 
     async def _listed(self, token: Token) -> bool:
         return any([token.id in await place.read() for place in self._places])
+
+
+@contextmanager
+def _no_task_for_a_person() -> Iterator[None]:
+    """NeedsPerson as Refused: a person who lets us read and change a registration again has ended no key by that."""
+    try:
+        yield
+    except NeedsPerson as fault:
+        raise Refused(fault.what, remedy=fault.remedy) from None

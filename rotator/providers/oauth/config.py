@@ -185,7 +185,9 @@ class AssertionKeyOptions(ClientOptions, frozen=True, kw_only=True, forbid_unkno
     makes_key: ClassVar[bool] = True
     jwks_file: str = ""  # the file that a web server serves; and, or ...
     jwks: str = ""  # ... "secret/apps/crm/jwks": a Vault document with the set under the key `jwks`
-    jwks_cache: timedelta = timedelta(hours=1)  # a server may use a set that it read this long ago
+    registration_client_uri: str = ""  # and, or ... the client's own registration (RFC 7592), changed ...
+    registration_access_token: SecretRef | None = None  # ... with {vault = "..."}: each update may replace it there
+    jwks_cache: timedelta | None = None  # a server may use a set that it read this long ago; None: see `cached`
     assertion_life: timedelta = timedelta(minutes=5)  # longest life of the assertions that consumers sign
     bits: int = 3072  # of an RSA key; in Transit 2048, 3072 or 4096
 
@@ -197,18 +199,41 @@ class AssertionKeyOptions(ClientOptions, frozen=True, kw_only=True, forbid_unkno
             raise ValueError(trouble)
         if self.kid != "thumbprint" or self.x5t != "none":
             raise ValueError("kid and x5t stay as they are: each new key needs a name of its own, its thumbprint")
-        if not self.jwks_file and not self.jwks:
-            raise ValueError("jwks_file or jwks is missing: where do servers read the public keys?")
+        if not self.reads_set and not self.registration_client_uri:
+            raise ValueError(
+                "jwks_file, jwks or registration_client_uri is missing: where do servers have the public keys from?"
+            )
+        if bool(self.registration_client_uri) is not (self.registration_access_token is not None):
+            raise ValueError("registration_client_uri and registration_access_token go together")
+        if self.registration_client_uri:
+            check_url(self.registration_client_uri, "registration_client_uri", insecure=True, query=True)
+        if self.registration_access_token and self.registration_access_token.source is not SecretSource.VAULT:
+            raise ValueError(
+                "registration_access_token is kept in Vault, since each update may replace it: {vault = ...}"
+            )
         if self.jwks and not _TRANSIT.fullmatch(self.jwks):
             raise ValueError('jwks is a mount and a path, such as "secret/apps/crm/jwks"')
         if self.jwks_file and not self.jwks_file.startswith("/"):
             raise ValueError("jwks_file is an absolute path")
-        if not _NONE <= self.jwks_cache <= _LONGEST:
+        if not _NONE <= self.cached <= _LONGEST:
             raise ValueError("jwks_cache is from 0s to 24h")
         if not _NONE < self.assertion_life <= _LONGEST:
             raise ValueError("assertion_life is from 1s to 24h")
         if not 2048 <= self.bits <= 8192:
             raise ValueError("bits is from 2048 to 8192")
+
+    @property
+    def cached(self) -> timedelta:
+        """How long ago a server may have read the set that it uses. Without `jwks_cache` it is an hour; a server that
+        reads no set, since it has the keys by registration alone, knows them at once."""
+        if self.jwks_cache is not None:
+            return self.jwks_cache
+        return timedelta(hours=1) if self.reads_set else _NONE
+
+    @property
+    def reads_set(self) -> bool:
+        """Whether servers read a set that we keep."""
+        return bool(self.jwks or self.jwks_file)
 
 
 class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -237,7 +262,7 @@ class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
 
 NON_ROTATING_OPTIONS = frozenset(  # options that change no assertion, token or key
     {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token", "refresh_ends_access"}
-    | {"jwks_file", "jwks", "jwks_cache", "assertion_life"}
+    | {"jwks_file", "jwks", "jwks_cache", "assertion_life", "registration_client_uri", "registration_access_token"}
 )
 
 

@@ -24,6 +24,7 @@ from rotator.providers.oauth.config import (
     OAuthTargetConfig,
 )  # fmt: skip
 from rotator.providers.oauth.discovery import Endpoints, stated
+from rotator.providers.oauth.registration import OWN_WAY_OF_SECRETS, Registration
 from rotator.providers.oauth.token_endpoint import (
     FINAL,
     UNKNOWN,
@@ -69,6 +70,7 @@ class OAuthServer:
         self._strangers: Strangers[Words] = Strangers(clock.monotonic)  # how they are refused, by client
         self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
         self._shown = Throttle(clock.monotonic)
+        self._registrations: dict[tuple[object, ...], Registration] = {}
         self.refusals = Refusals(clock)
 
     def minted_by(self, minter: Minter) -> OAuthServer:
@@ -104,6 +106,18 @@ class OAuthServer:
     def document_store(self, path: str) -> DocumentStore:
         """A document in Vault that is kept for others."""
         return self._keyring.document_store(path)
+
+    def registration(self, client: AssertionKeyOptions) -> Registration | None:
+        """The client's own registration, if settings name it: one object in this process, which may have a token that
+        is not written yet."""
+        uri, token = client.registration_client_uri, client.registration_access_token
+        if token is None:
+            return None
+        known = self._registrations.get(key := (uri, token, client.client_id, client.client_secret))
+        if known is None:
+            known = Registration(self._http.at(uri), self.document_store(token.name), client, self.clock)
+            self._registrations[key] = known
+        return known
 
     def versions(self, key: str) -> VersionedKey:
         """A key of Transit, to make versions of it."""
@@ -178,7 +192,7 @@ class OAuthServer:
         try:
             return await self._grant(form | named, auth, hint)
         except Broken as fault:
-            if not isinstance(client, AssertionKeyOptions):
+            if not isinstance(client, AssertionKeyOptions) or not client.reads_set:
                 raise
             unread = f"; some servers answer so when they cannot read our key set: {hint}"  # Ory Hydra 2.3.0
             raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
@@ -311,6 +325,16 @@ class OAuthServer:
         if asserting:  # one client's trial holds for the server
             lifetime = asserting[0].lifetime or timedelta(0)
             found += await server_checks.findings(self, asserting[0].options, lifetime)
+        for each in credentials:
+            registration = self.registration(each.options) if isinstance(each.options, AssertionKeyOptions) else None
+            found += await registration.findings() if registration else []
+        by_secret = [
+            each.name
+            for each in credentials
+            if each.options.client_secret and not (each.options.asserts or each.options.makes_key)
+        ]
+        if by_secret and (await self.endpoints()).registration:
+            found.append(f"the client secret of {', '.join(by_secret)} is not rotated: {OWN_WAY_OF_SECRETS}")
         return found
 
     async def _authinfo(self) -> list[str]:

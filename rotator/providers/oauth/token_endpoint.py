@@ -59,11 +59,7 @@ def introduced(
 def to_compare(client: ClientOptions, audience: str, *, by_secret: bool, by_assertion: bool) -> str:
     """What a person should compare when a server refuses the client without a reason. It contains no secret."""
     if by_assertion:
-        key = (
-            "its jwks_uri (there the server must be able to read our set: [status] jwks_listen, or jwks_file)"
-            if isinstance(client, AssertionKeyOptions)
-            else "its key"
-        )
+        key = _where_its_key_is(client)
         kid = "the key's RFC 7638 thumbprint" if client.kid == "thumbprint" else client.kid
         return (
             f"compare client_id {client.client_id}, {'client_secret, ' if by_secret else ''}{key}, algorithm"
@@ -75,6 +71,14 @@ def to_compare(client: ClientOptions, audience: str, *, by_secret: bool, by_asse
         return f"compare client_id {client.client_id}; the secret is the new one"
     other = "post" if client.auth_method == "client_secret_basic" else "basic"
     return f'compare client_id {client.client_id} and client_secret; it may want auth_method = "client_secret_{other}"'
+
+
+def _where_its_key_is(client: ClientOptions) -> str:
+    if not isinstance(client, AssertionKeyOptions):
+        return "its key"
+    if client.reads_set:
+        return "its jwks_uri (there the server must be able to read our set: [status] jwks_listen, or jwks_file)"
+    return "the jwks of its registration"
 
 
 class ClientDenied(Refused):

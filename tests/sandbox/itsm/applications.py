@@ -58,6 +58,7 @@ class Application:
     public_key: str = ""  # PEM; one key, so that replacing it is a hard cut-over
     kid: str = ""
     jwks: Callable[[], str] | None = None  # where the client's key set is read; then there is no single key
+    rereads: bool = False  # the set is the server's own: what it holds counts at once
     issuer: str = ""  # what `iss` must be; empty: the client id
     expiry_days: int = 90
     inactive: bool = False

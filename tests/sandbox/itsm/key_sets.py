@@ -39,7 +39,7 @@ class KeySets:
         now = self._clock().timestamp()
         known = self._known.get(application.id)
         lacks = known is not None and kid not in known.keys
-        if known is None or now - known.at >= _patience(rules, lacks=lacks):
+        if known is None or application.rereads or now - known.at >= _patience(rules, lacks=lacks):
             known = self._known[application.id] = _Read(now, _keys(application))
         if kid not in known.keys:
             status, error = rules.unknown_key or (rules.status, "invalid_client")

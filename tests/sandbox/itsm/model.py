@@ -18,6 +18,7 @@ from tests.sandbox.itsm.assertions import Assertions, subject
 from tests.sandbox.itsm.grants import Grants
 from tests.sandbox.itsm.refreshes import Refreshes
 from tests.sandbox.itsm.refusals import Refusal
+from tests.sandbox.itsm.registrations import Registrations
 from tests.sandbox.itsm.rules import PRESETS, Rules
 from tests.sandbox.itsm.throttle import Throttle
 
@@ -44,6 +45,7 @@ class ItsmModel:
         self.token_life = timedelta(seconds=token_life)
         self.grants = Grants(clock)
         self.refreshes = Refreshes(clock)
+        self.registrations = Registrations()
         self.users: dict[str, str] = {}  # digests of passwords, by name
         self.assertions = Assertions(clock)
         self.throttle = Throttle(clock, calls, period)

@@ -12,6 +12,7 @@ from tests.sandbox.itsm.applications import Application
 from tests.sandbox.itsm.grants import Grant
 from tests.sandbox.itsm.model import ItsmModel
 from tests.sandbox.itsm.refusals import Refusal, api
+from tests.sandbox.itsm.registrations import PATH
 from tests.sandbox.itsm.token_endpoint import TokenEndpoint
 from tests.sandbox.messages import Request, Response
 
@@ -83,6 +84,8 @@ class ItsmSite:
         if (request.method, path.lower()) == ("GET", "/api/authinfo"):
             names = self._model.names()
             return Response.document({"auth_url": names["auth_url"], "tenant_id": self._model.tenant})
+        if path.startswith(PATH):
+            return self._model.registrations.serve(request)
         if not path.startswith("/api/"):
             return Response(404)
         caller = self._identify(request)

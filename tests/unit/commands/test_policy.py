@@ -114,6 +114,13 @@ def test_the_public_keys_that_are_handed_out_are_written(tmp_path: Path) -> None
     assert "secret/metadata/public/crm" not in found
 
 
+def test_the_registration_access_token_is_written_since_each_update_may_replace_it(tmp_path: Path) -> None:
+    key = '[credentials.key]\ntarget = "desk"\nkind = "assertion-key"\npath = "apps/key"\nclient_id = "crm"\n'
+    key += 'registration_client_uri = "https://sso.example/register/crm"\n'
+    found = granted(tmp_path, f'{key}registration_access_token = {{vault = "secret/reg/crm#token"}}\n')
+    assert found["secret/data/reg/crm"] == {"create", "update", "read"}
+
+
 def test_what_lies_deeper_in_the_settings_counts_as_well(tmp_path: Path) -> None:
     more = 'manage_applications = true\nmanagement = {client_id = "boss", transit_key = "transit/boss"}\n'
     base = BASE.replace('url = "https://desk.example"\n', f'url = "https://desk.example"\n{more}')

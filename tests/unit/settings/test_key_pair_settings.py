@@ -37,6 +37,9 @@ client_id = "shop"
 jwks = "secret/public/shop"
 transit_key = "transit/crm"
 """
+URI = 'registration_client_uri = "https://sso.example/register/crm"\n'
+TOKEN = 'registration_access_token = {vault = "secret/reg/crm#token"}\n'
+REGISTERED = BASE + URI + TOKEN
 HALO = """
 [credentials.office]
 target = "desk"
@@ -89,10 +92,17 @@ def test_where_the_set_is_and_how_it_is_proven_rotates_nothing(tmp_path: Path) -
     assert crm(tmp_path, SOUND + "bits = 4096\n").policy != crm(tmp_path, SOUND).policy
 
 
+def test_a_server_that_has_the_keys_by_registration_alone_is_not_waited_for(tmp_path: Path) -> None:
+    assert crm(tmp_path, REGISTERED).limits.spread == timedelta()
+    assert crm(tmp_path, REGISTERED + 'jwks_cache = "5m"\n').limits.spread == timedelta(minutes=5)
+    assert crm(tmp_path, REGISTERED + 'jwks = "secret/public/crm"\n').limits.spread == timedelta(hours=1)
+    assert crm(tmp_path, REGISTERED).policy == crm(tmp_path, SOUND).policy
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (BASE, "jwks_file or jwks is missing"),
+        (BASE, "jwks_file, jwks or registration_client_uri is missing"),
         (SOUND + 'assertion_life = "30m"\nretire = {after = "10m"}\n', "10m is too short"),
         (SOUND + 'assertion_life = "30m"\nretire = {after = "10m"}\n', "lives for 30m"),
         (SOUND + 'jwks_cache = "25h"\n', "jwks_cache is from 0s to 24h"),
@@ -110,6 +120,19 @@ def test_where_the_set_is_and_how_it_is_proven_rotates_nothing(tmp_path: Path) -
         (BASE + 'jwks = "crm"\n', "a mount and a path"),
         (BASE + 'jwks_file = "jwks.json"\n', "absolute path"),
         (SOUND + "fraction = 0.5\n", "never comes"),
+        (BASE + URI, "registration_client_uri and registration_access_token go together"),
+        (SOUND + TOKEN, "registration_client_uri and registration_access_token go together"),
+        (BASE + URI + 'registration_access_token = {file = "/k"}\n', "registration_access_token is kept in Vault"),
+        (BASE + TOKEN + 'registration_client_uri = "sso"\n', "registration_client_uri must start with https://"),
+        (
+            REGISTERED.replace("https://sso", "http://sso"),
+            "`registration_client_uri`: plain http",
+        ),
+        (REGISTERED + OTHER + URI.replace("/crm", "/shop") + TOKEN, "the registration access token in secret/reg/crm"),
+        (
+            REGISTERED + OTHER + URI + TOKEN.replace("/crm", "/shop"),
+            "the registration https://sso.example/register/crm",
+        ),
         (SOUND + '[status]\nlisten = "127.0.0.1:9"\njwks_listen = "127.0.0.1:9"\n', "one of their own"),
     ],
 )

@@ -1,0 +1,333 @@
+"""A client's own registration at its server (RFC 7592), as a place of its key set.
+
+An update replaces the whole client: it is read first, and everything except `jwks` is sent back as it was read. The
+answer to an update may have another registration access token, and the one before is refused from then on (Ory Hydra
+2.3.0, Keycloak 26.5.1). The new one is written to its Vault document before anything else. It is lost if the answer
+never arrives, or if the process dies in between; then a person has to get another one from the server.
+
+The document also has the mint names of our keys, since a server may drop members of a key that it does not know
+(Hydra does), and a mark from before an update until its answer was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+import anyio
+
+from rotator.ports import Clock, Conflict, Document, NeedsPerson, Refused, Transient
+from rotator.providers.http.auth import Bearer, DocumentStore
+from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable
+from rotator.providers.keys.jwks import MARK, Change, Jwk, KeySet, parse
+from rotator.providers.oauth.config import AssertionKeyOptions
+from rotator.rotation.secret import Secret
+
+NAMES = "rotator_keys"  # in the document: the mint names of our keys, by `kid`
+SENT = "update_sent"  # in the document: when an update was sent whose answer was not written yet
+REFUSED = "refused_version"  # of the document: the server refused the token in it, do not present it again
+_TOKEN, _URI = "registration_access_token", "registration_client_uri"
+_NOT_SENT = (_TOKEN, _URI, "client_secret_expires_at", "client_id_issued_at")  # RFC 7592, section 2.2
+_TRIES = 5
+_UNDER_WAY = timedelta(minutes=1)  # an update that was sent so short a time ago may be another process's, and end well
+_ANOTHER = (
+    "on Keycloak it is made anew at Clients, NAME, Credentials, Registration access token; Ory Hydra 2.3.0 makes one"
+    " only with a client, so there delete the client by its admin API and create it again with the same client_id"
+)
+OWN_WAY_OF_SECRETS = (
+    "A registration changes keys, and no client secret: Ory Hydra refuses a chosen one, Keycloak ignores it. A secret"
+    " is changed in the server's own way (Hydra: PATCH /admin/clients/ID, replace /client_secret; Keycloak: PUT"
+    " /clients-registrations/default/ID with `secret`; Spring Authorization Server: none over HTTP)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The document, and the registration access token in it."""
+
+    document: Document
+    token: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A client as its server has it. `objection`: why its keys cannot be changed here, or ""."""
+
+    client: Mapping[str, Any]
+    keys: KeySet
+    objection: str = ""
+
+
+class Registration:
+    """One client's registration, a `JwksStore`. Every verb may raise Transient, and NeedsPerson with what to do."""
+
+    def __init__(
+        self, http: HttpClient, document_store: DocumentStore, options: AssertionKeyOptions, clock: Clock
+    ) -> None:
+        """`http`: at the client's registration_client_uri."""
+        if options.registration_access_token is None:
+            raise ValueError("there is no registration_access_token")
+        self._http = http
+        self._shelf = document_store
+        self._ref = options.registration_access_token
+        self._options = options
+        self._clock = clock
+        self._lock = anyio.Lock()  # one call at a time: each may replace the token
+        self._unwritten: tuple[Secret, Secret, Mapping[str, object]] | None = None  # spent, fresh, and what else
+        self._mine = ""  # the mark of this process's last update
+
+    async def read(self) -> KeySet:
+        """See `JwksStore`. Our keys have their marks."""
+        return (await self.registered()).keys
+
+    async def registered(self) -> Registered:
+        """The client as its server has it now."""
+        async with self._lock:
+            return (await self._look(await self._held()))[0]
+
+    async def ready(self) -> None:
+        """Raise NeedsPerson unless the keys of the client can be changed here."""
+        if why := (await self.registered()).objection:
+            raise NeedsPerson(why)
+
+    async def change(self, change: Change) -> bool:
+        """See `JwksStore`. The update has been seen in another answer of the server when this returns."""
+        async with self._lock:
+            found, held = await self._look(await self._held())
+            after = change(found.keys)
+            if after.kids() == found.keys.kids():
+                return False
+            if found.objection:
+                raise NeedsPerson(found.objection)
+            names = {**_names(found.keys), **_names(after)}
+            held = await self._begin(held, names)
+            body = {name: each for name, each in found.client.items() if name not in _NOT_SENT}
+            kept = {NAMES: _names(after)}
+            with anyio.CancelScope(shield=True):  # a stop must not lose the next token; the call has its own deadline
+                held = await self._update(held, {**body, "jwks": _sent(after)}, kept)
+            seen, _ = await self._look(held)
+        if seen.keys.kids() != after.kids():
+            raise Transient(
+                f"{self} took an update of jwks, and does not show it",
+                remedy="does this server let a client change its keys? Is another program writing there?",
+            )
+        return True
+
+    async def findings(self) -> list[str]:
+        """For `rotate check`: why the keys of the client cannot be changed here."""
+        try:
+            found = await self.registered()
+        except (Transient, NeedsPerson) as fault:
+            return [fault.reason]
+        return [found.objection] if found.objection else []
+
+    # the calls
+
+    async def _look(self, held: _Held) -> tuple[Registered, _Held]:
+        """Read the client, and write the next token if the answer has one."""
+        answer = await self._call("GET", held)
+        client = await self._client(answer, held)
+        held = await self._next(held, client, {})
+        if held.document.text(SENT) and not self._is_under_way(held.document):  # that update did not spend the token
+            held = await self._keep(held, held.token, {})
+        names = held.document.values.get(NAMES) if held.document.values else None
+        return self._registered(client, names if isinstance(names, dict) else {}), held
+
+    async def _update(self, held: _Held, body: Mapping[str, Any], kept: Mapping[str, object]) -> _Held:
+        answer = await self._call("PUT", held, body)
+        if answer.status >= 400 and answer.status != 401:  # then the token is as it was
+            with suppress(Transient):
+                await self._keep(held, held.token, {})
+        client = await self._client(answer, held)
+        return await self._next(held, client, kept)
+
+    async def _call(self, method: str, held: _Held, body: object = None) -> HttpResponse:
+        try:
+            return await self._http.request(method, "", Bearer(held.token), json=body)
+        except Unsendable:
+            raise NeedsPerson(f"what {self._ref} holds is no token", remedy=self._remedy()) from None
+        except Refused as fault:  # a page, or a redirect
+            remedy = f"is registration_client_uri right, and does the server offer RFC 7592? {fault.remedy}"
+            raise Transient(fault.what, remedy=remedy) from None
+
+    async def _client(self, answer: HttpResponse, held: _Held) -> Mapping[str, Any]:
+        """The client in an answer. Raises NeedsPerson, Transient."""
+        if answer.status == 401:
+            await self._was_refused(held)
+        if answer.status >= 400:
+            self._not_allowed(answer)
+        told = answer.document
+        if not isinstance(told, dict) or not isinstance(told.get("client_id"), str):
+            raise Transient(
+                f"{self} answers {answer.status} without a client", remedy="is registration_client_uri right?"
+            )
+        if told["client_id"] != self._options.client_id:
+            raise NeedsPerson(
+                f"{self} is the registration of another client than {self._options.client_id}",
+                remedy="compare client_id and registration_client_uri",
+            )
+        return told
+
+    def _not_allowed(self, answer: HttpResponse) -> NoReturn:
+        said = f"{self} answers {answer.status}{f' ({answer.error})' if answer.error else ''}"
+        if answer.status == 403:
+            raise NeedsPerson(said, remedy="this client may not read or change its registration; allow it there")
+        if answer.status == 400:
+            raise NeedsPerson(said, remedy="the server does not take these keys: does it know this algorithm?")
+        raise NeedsPerson(said, remedy="is registration_client_uri right, and does the server offer RFC 7592?")
+
+    def _registered(self, client: Mapping[str, Any], names: Mapping[str, Any]) -> Registered:
+        told = client.get("jwks")
+        try:
+            keys = parse("" if told is None else json.dumps(told))
+        except Refused as fault:
+            raise NeedsPerson(f"{self} has in jwks what {fault.what}", remedy="mend it there") from None
+        marked = tuple(_marked(each, names) for each in keys.keys)
+        return Registered(client, KeySet(marked, keys.beside), self._objection(client))
+
+    def _objection(self, client: Mapping[str, Any]) -> str:
+        if client.get("jwks_uri"):
+            return (
+                f"the client at {self} has a jwks_uri, and then no jwks (RFC 7591, section 2): take it out there, once"
+                " jwks has the published key; or let the server read the keys from there, with jwks or jwks_file"
+            )
+        method = client.get("token_endpoint_auth_method")
+        if method is None or method == "private_key_jwt" or self._options.client_secret is not None:
+            return ""
+        return (
+            f"the client at {self} proves itself by {method}: set token_endpoint_auth_method to private_key_jwt there."
+            f" {OWN_WAY_OF_SECRETS}"
+        )
+
+    # the token
+
+    async def _held(self) -> _Held:
+        """The present token. Raises NeedsPerson when there is none that the server takes."""
+        document = await self._document()
+        if self._unwritten:
+            spent, fresh, kept = self._unwritten
+            present = self._present(document)
+            if present is not None and present.matches(spent):
+                return await self._keep(_Held(document, spent), fresh, kept)
+            self._unwritten = None
+        present = self._present(document)
+        if present is None:
+            raise NeedsPerson("there is no registration access token", remedy=self._remedy())
+        if document.text(REFUSED) == str(document.version):
+            raise NeedsPerson(self._refusal(document), remedy=self._remedy())
+        return _Held(document, present)
+
+    async def _document(self) -> Document:
+        try:
+            return await self._shelf.read()
+        except Refused as fault:
+            raise Transient(f"{self._shelf}: {fault.what}", remedy=fault.remedy) from None
+
+    def _present(self, document: Document) -> Secret | None:
+        """Without closing line ends: a person may have written it from a file."""
+        text = document.text(self._ref.key).rstrip("\r\n")
+        return Secret(text) if text else None
+
+    async def _begin(self, held: _Held, names: Mapping[str, str]) -> _Held:
+        """Note an update before it is sent. So nothing is sent that could not be noted, nor by two at once."""
+        self._mine = self._clock.now().isoformat()
+        values = {**(held.document.values or {}), NAMES: names, SENT: self._mine}
+        try:
+            version = await self._shelf.write(values, held.document.version)
+        except Conflict:
+            raise Transient(f"{self._shelf} was written by another process at the same moment") from None
+        except Refused as fault:
+            raise Transient(f"{self._shelf}: {fault.what}", remedy=fault.remedy) from None
+        return _Held(Document(version, values), held.token)
+
+    async def _next(self, held: _Held, client: Mapping[str, Any], kept: Mapping[str, object]) -> _Held:
+        """Write the token of an answer, if it is another one, and what else is `kept`."""
+        text = client.get(_TOKEN)
+        fresh = Secret(text) if isinstance(text, str) and text else held.token
+        if kept or not fresh.matches(held.token):
+            with anyio.CancelScope(shield=True):
+                held = await self._keep(held, fresh, kept)
+        return held
+
+    async def _keep(self, held: _Held, fresh: Secret, kept: Mapping[str, object]) -> _Held:
+        """Write a token over the one that was spent for it, and over no other. Raises Transient for every fault, and
+        tries again at the next call."""
+        self._unwritten = held.token, fresh, kept
+        document = held.document
+        for _ in range(_TRIES):
+            before = {name: each for name, each in (document.values or {}).items() if name not in (REFUSED, SENT)}
+            values = {**before, **kept, self._ref.key: fresh}
+            try:
+                version = await self._shelf.write(values, document.version)
+            except Conflict:
+                document = await self._document()
+                present = self._present(document)
+                if present is None or not present.matches(held.token):  # a person has put another one there
+                    self._unwritten = None
+                    return await self._held()
+                continue
+            except (Refused, Transient) as fault:
+                raise Transient(
+                    f"the next registration access token cannot be written to {self._shelf}, and only this process has"
+                    f" it: {fault.what}",
+                    remedy=fault.remedy or "do not stop this process before it is written",
+                ) from None
+            self._unwritten = None
+            return _Held(Document(version, values), fresh)
+        raise Transient(f"{self._shelf} is written by others all the time")
+
+    async def _was_refused(self, held: _Held) -> NoReturn:
+        """Never present a refused token again: the next one that a person writes has another version.
+
+        Raises Transient while another process may be about to write the next one.
+        """
+        document = held.document
+        if self._is_under_way(document):
+            raise Transient(f"{self} refuses the registration access token while another process updates the client")
+        marked = {**(document.values or {}), REFUSED: str(document.version + 1)}
+        with suppress(Conflict, Refused, Transient):  # then it is presented once more, which harms nobody
+            await self._shelf.write(marked, document.version)
+        raise NeedsPerson(self._refusal(document), remedy=self._remedy())
+
+    def _is_under_way(self, document: Document) -> bool:
+        text = document.text(SENT)
+        try:
+            sent = datetime.fromisoformat(text) if text and text != self._mine else None
+        except ValueError:
+            return False
+        return sent is not None and timedelta() <= self._clock.now() - sent < _UNDER_WAY
+
+    def _refusal(self, document: Document) -> str:
+        sent = document.text(SENT)[:19].replace("T", " ")
+        lost = f": an update was sent at {sent}Z whose answer, with the next one, never arrived" if sent else ""
+        return f"{self} refuses the registration access token{lost}"
+
+    def _remedy(self) -> str:
+        client = self._options.client_id
+        return f"get another one for client {client} ({_ANOTHER}), write it to {self._ref}, then `rotate now`"
+
+    def __str__(self) -> str:
+        return self._options.registration_client_uri.partition("?")[0]
+
+
+def _names(keys: KeySet) -> dict[str, str]:
+    return keys.marked("")
+
+
+def _marked(jwk: Jwk, names: Mapping[str, Any]) -> Jwk:
+    name = names.get(str(jwk.get("kid", "")))
+    return {**jwk, MARK: name} if isinstance(name, str) else jwk
+
+
+def _sent(keys: KeySet) -> dict[str, Any]:
+    """The set as it is sent: without our marks, which stand in the document."""
+    ours = _names(keys)
+    plain = [
+        {name: each for name, each in jwk.items() if name != MARK or str(jwk.get("kid", "")) not in ours}
+        for jwk in keys.keys
+    ]
+    return {**keys.beside, "keys": plain}
