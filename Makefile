@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ALONE := tests/hostile/test_hostile.py $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 CHECKED := $(if $(filter check,$(MAKECMDGOALS)),--ignore=tests/architecture --ignore=tests/unit/rotation)  # `make check test`: check has run them
 
-.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house try-systemd try-image try-proxy try-vault try-oauth try-oidc-provider try-keycloak clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house manifests try-systemd try-image try-proxy try-vault try-oauth try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -84,6 +84,9 @@ bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/t
 
 house: $(STAMP)  ## how the code is laid out, in counts, and what one rotation touches
 	$(BIN)/python -m tests.tools.house
+
+manifests: $(STAMP)  ## the alerts in a cluster's words, and what kustomize and helm make of config/, recorded (KUSTOMIZE=/path HELM=/path, or built with Go)
+	$(if $(KUSTOMIZE),KUSTOMIZE="$(KUSTOMIZE)") $(if $(HELM),HELM="$(HELM)") $(BIN)/python -m tests.tools.manifests $(VENV)/.cache/kubernetes
 
 try-systemd: $(STAMP)  ## the units under a real systemd, booted on a throw-away root (root, systemd-container)
 	$(BIN)/python tests/tools/try_booted.py

@@ -146,7 +146,7 @@ def cluster(servers: Authority) -> Any:
 
 @pytest.fixture
 def pods(bao: TlsOpenBao, folder: Path, servers: Authority, cluster: Cluster) -> Tenant:
-    """Vault set up as config/kubernetes/serviceaccount.yaml says."""
+    """Vault set up as config/operations.md says, "In a cluster"."""
     tenant = Tenant(bao, folder, "kubernetes")
     ca = Path(servers.ca_file).read_text()
     reviewer = cluster.token("vault", "vault", audience=ISSUER)

@@ -15,6 +15,7 @@ import pytest
 from rotator.observe.metrics import Metrics
 from rotator.rotation import events as ev
 from tests.kit.fleet import fleet, named, settled, transition
+from tests.tools.manifests import alerts
 from tests.unit.rotation.builders import NOW
 
 CONFIG = Path(__file__).parents[4] / "config"
@@ -89,4 +90,26 @@ def test_promtool_accepts_what_the_dashboard_asks(tmp_path: Path) -> None:
     path = tmp_path / "panels.yml"
     path.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
     ended = subprocess.run(["promtool", "check", "rules", str(path)], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+# --- in a cluster ---------------------------------------------------------------------------------------------------
+
+CLUSTER = CONFIG / "kubernetes" / "components" / "prometheus-operator" / "prometheusrule.yaml"
+
+
+def test_the_alerts_of_a_cluster_are_these_in_its_words() -> None:
+    assert CLUSTER.read_text() == alerts(RULES.read_text()), "python -m tests.tools.manifests alerts"
+    rules = CLUSTER.read_text().partition("\nspec:\n")[2]
+    assert not re.findall(r"systemctl|journal(?:ctl|d)|\bhost\b|\bdf |\.instance\b|localhost|127\.0\.0\.1", rules)
+    by = re.findall(r"by \((.*?)\)", rules)
+    assert all(labels.startswith("namespace") for labels in by)
+    assert len(by) == RULES.read_text().count("by (")
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here: apt-get install prometheus")
+def test_promtool_understands_the_alerts_of_a_cluster(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text(CLUSTER.read_text().partition("\nspec:\n")[2].replace("\n  ", "\n").removeprefix("  "))
+    ended = subprocess.run(["promtool", "check", "rules", str(rules)], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stdout + ended.stderr
