@@ -13,6 +13,7 @@ WAYS_OUT = {
     "rotator/observe/hooks/senders.py": 1,  # the key that signs a webhook
     "rotator/observe/hooks/__init__.py": 1,  # an address that is itself a secret: the one to call
     "rotator/providers/halo_cms/client.py": 2,  # the form of a Halo token, and the id inside it
+    "rotator/providers/keys/algorithms.py": 1,  # a client secret as the key of an HMAC
     "rotator/providers/keys/assertion.py": 3,  # one taken apart: to make its sibling, to forge one for the control
     "rotator/providers/http/auth.py": 4,  # a caller's header: bearer, key, basic; a field of a form or body
     "rotator/providers/keys/signing.py": 3,  # a private key, and a certificate, parsed; a public key, no secret
@@ -22,7 +23,7 @@ WAYS_OUT = {
     # the sandbox is no part of the daemon: it plays the target and the person who sets things up
     "tests/sandbox/cms/model.py": 1,
     "tests/sandbox/itsm_process.py": 6,  # what is planted there, and what a consumer of the desk presents
-    "tests/sandbox/itsm/model.py": 6,
+    "tests/sandbox/itsm/model.py": 7,
     "tests/sandbox/openbao.py": 2,
     "tests/sandbox/environment.py": 4,
 }

@@ -1,13 +1,16 @@
-"""Signing algorithms, and the keys that fit each."""
+"""Signing algorithms, and the keys and shared secrets that fit each."""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from rotator.ports import UnusableKey
+from rotator.rotation.secret import Secret
 
 FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -28,6 +31,9 @@ class Algorithm(StrEnum):
     ES384 = "ES384"
     ES512 = "ES512"
     EDDSA = "EdDSA"
+    HS256 = "HS256"  # by a shared secret, as the other two
+    HS384 = "HS384"
+    HS512 = "HS512"
 
 
 # By the curve of an EC key: the only algorithm for it, the curve's JOSE name, how Transit calls such a key.
@@ -42,7 +48,50 @@ _MADE: dict[Algorithm, Callable[[], PrivateKey]] = {
     Algorithm.ES512: lambda: ec.generate_private_key(ec.SECP521R1()),
     Algorithm.EDDSA: ed25519.Ed25519PrivateKey.generate,
 }
-_OF_RSA = tuple(each for each in Algorithm if each not in _MADE)
+_OF_RSA = tuple(each for each in Algorithm if each.startswith(("PS", "RS")))
+_HASHES = {Algorithm.HS256: "sha256", Algorithm.HS384: "sha384", Algorithm.HS512: "sha512"}
+ASYMMETRIC = tuple(each for each in Algorithm if each not in _HASHES)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedKey:
+    """A client secret as the key of signatures that only its server can check (HMAC)."""
+
+    secret: Secret
+    thumbprint: str = ""  # such a key has no name
+
+    @property
+    def algorithms(self) -> tuple[Algorithm, ...]:
+        """The algorithms that it is long enough for."""
+        return tuple(each for each in _HASHES if len(self._raw()) >= _least(each))
+
+    def check(self, algorithm: Algorithm) -> None:
+        """Raise UnusableKey when it must not be used with this algorithm: RFC 7518, section 3.2, wants a key as long as
+        the hash."""
+        if algorithm not in _HASHES:
+            raise UnusableKey(f"{algorithm} does not sign with a client secret", remedy='set algorithm = "HS256"')
+        if len(self._raw()) < _least(algorithm):
+            fit = " or ".join(f'set algorithm = "{each}"' for each in self.algorithms[-1:])
+            raise UnusableKey(
+                f"the client secret is too short for {algorithm}, which takes {_least(algorithm)} bytes or more",
+                remedy=f"{fit}{', or ' if fit else ''}have the server make a longer secret",
+            )
+
+    def sign(self, algorithm: Algorithm, message: bytes) -> bytes:
+        """The signature of RFC 7518, section 3.2. Raises UnusableKey as `check`."""
+        self.check(algorithm)
+        return hmac.digest(self._raw(), message, _HASHES[algorithm])
+
+    def verifies(self, algorithm: Algorithm, message: bytes, signature: bytes) -> bool:
+        """Whether this key made the signature. Raises UnusableKey as `check`."""
+        return hmac.compare_digest(self.sign(algorithm, message), signature)
+
+    def _raw(self) -> bytes:
+        return self.secret.reveal().encode("utf-8", "surrogatepass")
+
+
+def _least(algorithm: Algorithm) -> int:
+    return int(algorithm[2:]) // 8
 
 
 def generate(algorithm: Algorithm, bits: int) -> PrivateKey:

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator.ports import Transient
-from rotator.providers.keys.algorithms import Algorithm, check_fit
-from rotator.providers.keys.signing import PublicKey, Signer, certificate_mark, public_key, unpadded
+from rotator.providers.keys.algorithms import Algorithm
+from rotator.providers.keys.signing import Signer, SigningKey, certificate_mark, key_of, unpadded
 from rotator.rotation.secret import Secret
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, section 2.2
@@ -94,13 +94,13 @@ class Assertion:
         return ".".join(map(unpadded, parts)).encode()
 
 
-def draft(form: Form, key: PublicKey, jti: str, now: datetime, expires_at: datetime) -> Assertion:
+def draft(form: Form, key: SigningKey, jti: str, now: datetime, expires_at: datetime) -> Assertion:
     """A new assertion, valid from `now`; both times are cut to whole seconds."""
     header = {"alg": form.algorithm.value}
     if form.typ:
         header["typ"] = form.typ
-    if form.kid != NO_KID:
-        header["kid"] = key.thumbprint if form.kid == THUMBPRINT else form.kid
+    if form.kid != NO_KID and (kid := key.thumbprint if form.kid == THUMBPRINT else form.kid):
+        header["kid"] = kid
     if form.x5t != "none" and form.certificate:
         name, digest = certificate_mark(form.certificate, form.x5t)
         header[name] = digest
@@ -123,15 +123,15 @@ async def signed(assertion: Assertion, signer: Signer) -> Secret:
     key changed meanwhile."""
     message = assertion.message()
     algorithm = Algorithm(assertion.header["alg"])
-    key = public_key(await signer.public_pem())
-    check_fit(algorithm, key.key)  # before Transit is asked, which signs with a key whatever it is
+    key = await key_of(signer)
+    key.check(algorithm)  # before Transit is asked, which signs with a key whatever it is
     signature = await signer.sign(algorithm, message)
     if not key.verifies(algorithm, message, signature):
         raise Transient("the signature is not the present key's: was the key rotated at this moment?")
     return Secret(f"{message.decode()}.{unpadded(signature)}")
 
 
-def read(value: Secret, key: PublicKey) -> Assertion | None:
+def read(value: Secret, key: SigningKey) -> Assertion | None:
     """Read an assertion; None when this key did not sign it."""
     parts = value.reveal().split(".")
     try:

@@ -36,6 +36,7 @@ from rotator.providers.keys.algorithms import (
     Algorithm,
     AnyPublicKey,
     PrivateKey,
+    SharedKey,
     check_fit,
     described,
     fitting,
@@ -71,6 +72,10 @@ class PublicKey:
     def algorithms(self) -> tuple[Algorithm, ...]:
         """The algorithms that such a key signs with."""
         return fitting(self.key)
+
+    def check(self, algorithm: Algorithm) -> None:
+        """Raise UnusableKey when this key must not be used with this algorithm."""
+        check_fit(algorithm, self.key)
 
     def verifies(self, algorithm: Algorithm, message: bytes, signature: bytes) -> bool:
         """Whether this key made the signature. Raises UnusableKey when key and algorithm do not fit."""
@@ -108,6 +113,29 @@ class LocalSigner:
         check_fit(Algorithm(algorithm), self._key.public_key())
         signer: Any = get_algorithm_by_name(algorithm)
         return bytes(signer.sign(message, self._key))
+
+
+class SharedSigner:
+    """A client secret that signs."""
+
+    def __init__(self, secret: Secret) -> None:
+        self.key = SharedKey(secret)
+
+    async def public_pem(self) -> str:
+        """Raises UnusableKey: a shared secret has no public half."""
+        raise UnusableKey("a client secret has no public half")
+
+    async def sign(self, algorithm: str, message: bytes) -> bytes:
+        """See `Signer`. Raises UnusableKey when the secret is too short."""
+        return self.key.sign(Algorithm(algorithm), message)
+
+
+SigningKey = PublicKey | SharedKey
+
+
+async def key_of(signer: Signer) -> SigningKey:
+    """The key that checks the next signature. Raises as `Signer`, and UnusableKey for an unfit key."""
+    return signer.key if isinstance(signer, SharedSigner) else public_key(await signer.public_pem())
 
 
 def public_text(value: Secret) -> str | None:

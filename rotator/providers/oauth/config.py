@@ -23,8 +23,9 @@ _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
 ENDPOINT_URLS = ("token_url", "revocation_url", "introspection_url", "jwks_url", "registration_url")
 SigningAlgorithm = Literal[
-    "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"
+    "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
 ]  # fmt: skip
+AuthMethod = Literal["client_secret_post", "client_secret_basic", "client_secret_jwt"]
 _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
@@ -95,13 +96,13 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One client of an OAuth server: its identity, how it proves it, and how its tokens are proven.
 
     A client with `client_secret` sends it; one with a key sends an assertion; one with both sends both, as HaloITSM
-    seems to want it.
+    seems to want it. With client_secret_jwt it sends an assertion that the secret signs, and never the secret.
     """
 
     makes_key: ClassVar[bool] = False  # rotations make the signing key; settings do not name it
     client_id: str
     client_secret: SecretRef | None = None
-    auth_method: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"  # where the secret stands
+    auth_method: AuthMethod = "client_secret_post"  # how the client shows its secret: in the form, in a header, or ...
     signing_key: SecretRef | None = None  # PEM; or ...
     transit_key: str = ""  # ... "transit/crm": the mount and name of a key that never leaves Vault
     certificate: SecretRef | None = None  # PEM, for x5t
@@ -122,6 +123,7 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("client_id must not be empty")
         if self.auth_method == "client_secret_basic" and (not self.client_secret or self.asserts or self.makes_key):
             raise ValueError("auth_method can be that for a secret alone; beside a key an assertion is the proof")
+        self._check_jwt()
         if self.signing_key and self.transit_key:
             raise ValueError("signing_key and transit_key exclude each other")
         if self.transit_key and not _TRANSIT.fullmatch(self.transit_key):
@@ -137,10 +139,36 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if self.identity and not self.probe:
             raise ValueError("identity needs a probe")
 
+    def _check_jwt(self) -> None:
+        by_secret, hashed = self.signs_by_secret, self.algorithm.startswith("HS")
+        if by_secret and (self.has_key or self.makes_key):
+            raise ValueError(
+                "auth_method client_secret_jwt excludes signing_key and transit_key: leave it out where a key signs"
+            )
+        if by_secret and self.client_secret is None:
+            raise ValueError("auth_method client_secret_jwt needs the key client_secret: it signs the assertions")
+        if by_secret and not hashed:
+            raise ValueError('algorithm must be "HS256", "HS384" or "HS512" with auth_method = "client_secret_jwt"')
+        if hashed and not by_secret:
+            raise ValueError(
+                f'algorithm {self.algorithm} signs with a shared secret: set auth_method = "client_secret_jwt", or'
+                " another algorithm where a key signs"
+            )
+
+    @property
+    def has_key(self) -> bool:
+        """Whether settings name a signing key."""
+        return bool(self.signing_key or self.transit_key)
+
+    @property
+    def signs_by_secret(self) -> bool:
+        """Whether its secret signs assertions and is never sent."""
+        return self.auth_method == "client_secret_jwt"
+
     @property
     def asserts(self) -> bool:
-        """Whether it proves itself with an assertion, by a key in the settings."""
-        return bool(self.signing_key or self.transit_key)
+        """Whether it proves itself with an assertion, by a key or a secret in the settings."""
+        return self.has_key or self.signs_by_secret
 
 
 class ManagementClientConfig(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,6 +193,11 @@ class ClientAssertionOptions(ClientOptions, frozen=True, kw_only=True, forbid_un
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.signs_by_secret:
+            raise ValueError(
+                "auth_method client_secret_jwt is not for published assertions: sign them with a key (signing_key,"
+                ' transit_key), or publish the access token (kind = "oauth-token")'
+            )
         if not self.asserts:
             raise ValueError("signing_key or transit_key is missing: who shall sign?")
         if self.rest < _NONE:

@@ -15,7 +15,16 @@ from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, Sec
 from rotator.providers.http.client import Broken, HttpClient, HttpResponse
 from rotator.providers.keys.algorithms import Algorithm
 from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
-from rotator.providers.keys.signing import LocalSigner, PublicKey, Signer, VersionedKey, public_key
+from rotator.providers.keys.signing import (
+    LocalSigner,
+    PublicKey,
+    SharedSigner,
+    Signer,
+    SigningKey,
+    VersionedKey,
+    key_of,
+    public_key,
+)
 from rotator.providers.oauth import server_checks
 from rotator.providers.oauth.config import (
     AssertionKeyOptions,
@@ -85,6 +94,8 @@ class OAuthServer:
 
     async def signer(self, client: ClientOptions) -> Signer:
         """The signer of this client. Raises Refused when it has no key."""
+        if client.signs_by_secret and client.client_secret is not None:
+            return SharedSigner(await self.fetch(client.client_secret))
         if client.transit_key:
             return self._keyring.transit(client.transit_key)
         if client.signing_key is None:
@@ -129,9 +140,9 @@ class OAuthServer:
 
     async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion:
         """A new unsigned assertion for the client's own key."""
-        return await self.draft_for(client, await self.present_key(client), expires_at)
+        return await self.draft_for(client, await key_of(await self.signer(client)), expires_at)
 
-    async def draft_for(self, client: ClientOptions, key: PublicKey, expires_at: datetime) -> Assertion:
+    async def draft_for(self, client: ClientOptions, key: SigningKey, expires_at: datetime) -> Assertion:
         """A new unsigned assertion for this key; it ends within the server's maximum age."""
         now = self.clock.now()
         if self.config.max_age is not None:
@@ -157,7 +168,7 @@ class OAuthServer:
     async def vouched(self, client: ClientOptions, signer: Signer | None = None) -> Secret:
         """A signed assertion that lives for a minute, for a request of our own; `signer` may be another one."""
         signer = signer or await self.signer(client)
-        key = public_key(await signer.public_pem())
+        key = await key_of(signer)
         return await signed(await self.draft_for(client, key, self.clock.now() + _MINUTE), signer)
 
     # calls

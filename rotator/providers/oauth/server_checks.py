@@ -17,7 +17,7 @@ from rotator.ports import Clock, Refused, Transient
 from rotator.providers.http.client import Broken
 from rotator.providers.keys.algorithms import FEWEST_BITS, Algorithm
 from rotator.providers.keys.assertion import NO_KID, THUMBPRINT, Assertion, forged, signed
-from rotator.providers.keys.signing import LocalSigner, PublicKey, Signer, make_key, public_key
+from rotator.providers.keys.signing import LocalSigner, Signer, SigningKey, key_of, make_key
 from rotator.providers.oauth.config import AssertionKeyOptions, ClientOptions, OAuthTargetConfig
 from rotator.providers.oauth.token_endpoint import ClientDenied, ClockGap, Granted
 from rotator.rotation.secret import Secret
@@ -195,7 +195,7 @@ class DiagnosisServer(Protocol):
     config: OAuthTargetConfig
     clock: Clock
 
-    async def draft_for(self, client: ClientOptions, key: PublicKey, expires_at: datetime) -> Assertion: ...
+    async def draft_for(self, client: ClientOptions, key: SigningKey, expires_at: datetime) -> Assertion: ...
     async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion: ...
     async def seal(self, client: ClientOptions, assertion: Assertion) -> Secret: ...
     async def guarded(self, client: ClientOptions) -> None: ...
@@ -220,7 +220,7 @@ async def causes(server: DiagnosisServer, client: ClientOptions, signer: Signer,
 async def _causes(
     server: DiagnosisServer, client: ClientOptions, signer: Signer, *, in_set: bool
 ) -> AsyncIterator[str]:
-    key = public_key(await signer.public_pem())
+    key = await key_of(signer)
 
     async def refusal(varied: tuple[str, str] | None = None) -> ClientDenied | Broken | None:
         drafted = await server.draft_for(client, key, server.clock.now() + _LIFE)
@@ -252,7 +252,7 @@ async def _words_of_a_stranger(server: DiagnosisServer, client: ClientOptions) -
     return (await refusal_of_a_stranger(server, client)).words
 
 
-def _as(drafted: Assertion, varied: tuple[str, str] | None, key: PublicKey) -> Assertion:
+def _as(drafted: Assertion, varied: tuple[str, str] | None, key: SigningKey) -> Assertion:
     match varied:
         case ("aud", audience):
             return drafted.addressed(audience)
@@ -264,7 +264,7 @@ def _as(drafted: Assertion, varied: tuple[str, str] | None, key: PublicKey) -> A
 
 
 def _variants(
-    config: OAuthTargetConfig, client: ClientOptions, key: PublicKey
+    config: OAuthTargetConfig, client: ClientOptions, key: SigningKey
 ) -> Iterator[tuple[str, str, tuple[str, str]]]:
     """Variants: an option, its value, and the part of an assertion that it changes."""
     named = {"token_url": config.endpoint, "issuer": config.issuer, "auth_url": config.auth_url or config.authority}
@@ -277,7 +277,7 @@ def _variants(
     for algorithm in sorted(key.algorithms, key=lambda each: each[2:] != client.algorithm[2:]):  # the same hash first
         if algorithm != client.algorithm:
             yield "algorithm", algorithm, ("algorithm", algorithm)
-    if client.makes_key:
+    if client.makes_key or not key.thumbprint:
         return  # each new key needs a name of its own
     for kid in (THUMBPRINT, NO_KID):
         if kid != client.kid:

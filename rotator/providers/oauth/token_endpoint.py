@@ -44,8 +44,9 @@ def introduced(
 ) -> tuple[dict[str, str | Secret], Basic | None]:
     """The part of the form that names the client, and the header, if the secret is sent there.
 
-    A client with neither secret nor key is a public one, and only its name is sent.
+    A client with neither secret nor key is a public one, and only its name is sent. A secret that signs is not sent.
     """
+    secret = None if client.signs_by_secret else secret
     if secret is not None and client.auth_method == "client_secret_basic":
         return {}, Basic(client.client_id, secret, quoted=True)
     form: dict[str, str | Secret] = {}
@@ -58,6 +59,11 @@ def introduced(
 
 def to_compare(client: ClientOptions, audience: str, *, by_secret: bool, by_assertion: bool) -> str:
     """What a person should compare when a server refuses the client without a reason. It contains no secret."""
+    if client.signs_by_secret:
+        return (
+            f"compare client_id {client.client_id}, client_secret, algorithm {client.algorithm} and audience {audience}"
+            " with what is registered there, and that client_secret_jwt is"
+        )
     if by_assertion:
         key = _where_its_key_is(client)
         kid = "the key's RFC 7638 thumbprint" if client.kid == "thumbprint" else client.kid

@@ -51,6 +51,7 @@ class Application:
     name: str
     created: datetime
     secret: str = ""  # a digest
+    shared_secret: str = ""  # the secret itself, for a client that signs with it
     scopes: tuple[str, ...] = ("all",)
     agent: int | None = None
     roles: tuple[str, ...] = ()

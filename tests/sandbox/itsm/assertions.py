@@ -65,7 +65,8 @@ class Assertions:
         try:
             header = jwt.get_unverified_header(assertion)
             key = self._key(application, header, rules)
-            claims = jwt.decode(assertion, key, algorithms=list(rules.algorithms), options=_SIGNATURE_ONLY)
+            taken = rules.hashes if application.shared_secret else rules.algorithms
+            claims = jwt.decode(assertion, key, algorithms=list(taken), options=_SIGNATURE_ONLY)
         except (jwt.PyJWTError, ValueError, TypeError):  # the last for a key of another sort than the algorithm's
             raise oauth("invalid_client", "Unable to verify the assertion", rules.status) from None
         kid = header.get("kid")
@@ -78,6 +79,8 @@ class Assertions:
     def _key(self, application: Application, header: dict[str, Any], rules: Rules) -> Any:
         if application.jwks:
             return self.key_sets.key(application, header.get("kid"), rules)
+        if application.shared_secret:
+            return application.shared_secret
         return load_pem_public_key(application.public_key.encode())
 
     def _check_times(self, claims: dict[str, Any], rules: Rules) -> None:

@@ -26,6 +26,7 @@ class Rules:
     """One server's rules. Times are seconds; None: no such limit. `status` is that of most refusals."""
 
     algorithms: tuple[str, ...] = RSA_AND_EC
+    hashes: tuple[str, ...] = ("HS256", "HS384", "HS512")  # of clients whose secret signs
     audiences: tuple[str, ...] = ("token_url", "issuer")  # or auth_url; empty: any
     several_audiences: bool = False
     single_use: bool = True

@@ -85,6 +85,8 @@ class TokenEndpoint:
             raise oauth("invalid_client", "The specified 'client_id' parameter is invalid.", 401)
         if form.get("client_secret") and not application.knows(form["client_secret"]):
             raise oauth(rules.badly_proven, "The specified client credentials are invalid.", 401)
+        if application.shared_secret and form.get("client_secret"):
+            raise oauth("invalid_request", "A client proves itself in one way")
         if application.demands_assertion:
             self._check_assertion(form, assertion, application)
         bare = not form.get("client_secret") and not application.public

@@ -9,10 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from rotator.ports import Accepted, Refused, Rejected, Transient, Unknown, UnusableKey
+from rotator.ports import Accepted, Refused, Rejected, Transient, Unknown
 from rotator.providers import KINDS
 from rotator.providers.http.client import HttpClient, error_word
-from rotator.providers.keys.algorithms import Algorithm
 from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import AccessTokenOptions, ClientAssertionOptions, ClientOptions, OAuthTargetConfig
@@ -22,7 +21,7 @@ from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.kit.proxy_password import no_password
 from tests.unit.providers import desk
-from tests.unit.providers.keys import key_for, private_pem, public_pem, rsa_key
+from tests.unit.providers.keys import private_pem, public_pem, rsa_key
 
 pytestmark = pytest.mark.anyio
 
@@ -93,30 +92,6 @@ async def test_a_refusal_is_told_in_words(world: desk.Desk, options: dict[str, A
 @pytest.mark.parametrize("options", [{"algorithm": "RS256"}, {"kid": "none"}, {"client_secret": None}, {"probe": ""}])
 async def test_a_lax_enough_server_accepts_these_as_well(world: desk.Desk, options: dict[str, Any]) -> None:
     assert await proof(world, **options) == Accepted()
-
-
-@pytest.mark.parametrize("algorithm", Algorithm)
-async def test_every_algorithm_is_accepted_by_one_server_and_refused_in_words_by_another(
-    world: desk.Desk, algorithm: Algorithm
-) -> None:
-    world.keys.held[desk.KEY] = private_pem(key_for(algorithm))
-    world.client.public_key = public_pem(key_for(algorithm))
-    world.client.kid = public_key(world.client.public_key).thumbprint
-    assert await proof(world, algorithm=algorithm) == Accepted()
-    world.itsm.model.change(algorithms=tuple(each for each in Algorithm if each != algorithm))
-    verdict = await proof(world, algorithm=algorithm)
-    assert isinstance(verdict, Rejected)
-    assert f"algorithm {algorithm}" in verdict.reason
-
-
-async def test_a_key_that_does_not_fit_the_algorithm_is_told_with_both_ways_out_and_nobody_is_asked(
-    world: desk.Desk,
-) -> None:
-    world.keys.held[desk.KEY] = private_pem(key_for("ES384"))
-    with pytest.raises(UnusableKey, match="PS256 does not sign with an EC key on P-384") as fault:
-        await proof(world)
-    assert fault.value.remedy == 'set algorithm = "ES384", or give an RSA key'
-    assert world.exchanges() == 0
 
 
 async def test_identity_is_compared_with_what_the_probe_tells(world: desk.Desk) -> None:

@@ -1,0 +1,75 @@
+"""Settings of how a client proves itself: what does not go together is refused on its line, with the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rotator.rotation.credential import Credential
+from rotator.settings import SettingsError, load
+
+BASE = """
+[vault]
+address = "http://127.0.0.1:8200"
+[vault.auth]
+method = "token"
+token = {file = "/run/vault-token"}
+[targets.sso]
+kind = "oauth"
+url = "https://api.example"
+token_url = "https://sso.example/token"
+[credentials.shop]
+target = "sso"
+path = "apps/shop"
+client_id = "shop"
+scopes = ["read"]
+"""
+TOKEN = BASE + 'kind = "oauth-token"\nprobe = "/me"\nfraction = 0.5\n'
+SECRET, KEY = 'client_secret = {file = "/s"}\n', 'signing_key = {file = "/k"}\n'
+JWT, HASH = 'auth_method = "client_secret_jwt"\n', 'algorithm = "HS256"\n'
+
+
+def shop(tmp_path: Path, text: str) -> Credential:
+    path = tmp_path / "rotator.toml"
+    path.write_text(text)
+    return load(path).credentials["shop"]
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_a_secret_may_sign(tmp_path: Path, algorithm: str) -> None:
+    options = shop(tmp_path, TOKEN + SECRET + JWT + f'algorithm = "{algorithm}"\n').options
+    assert (options.asserts, options.has_key, options.signs_by_secret) == (True, False, True)
+
+
+def test_how_the_secret_is_shown_rotates_nothing(tmp_path: Path) -> None:
+    in_header = shop(tmp_path, TOKEN + SECRET + 'auth_method = "client_secret_basic"\n')
+    assert in_header.policy == shop(tmp_path, TOKEN + SECRET).policy
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        (TOKEN + SECRET + KEY + JWT + HASH, "auth_method", "excludes signing_key and transit_key: leave it out"),
+        (TOKEN + JWT + HASH, "auth_method", "needs the key client_secret: it signs"),
+        (TOKEN + SECRET + JWT, "auth_method", 'algorithm must be "HS256", "HS384" or "HS512"'),
+        (TOKEN + SECRET + JWT + 'algorithm = "PS256"\n', "algorithm", 'must be "HS256", "HS384" or "HS512"'),
+        (TOKEN + SECRET + HASH, "algorithm", 'set auth_method = "client_secret_jwt", or another algorithm'),
+        (TOKEN + KEY + HASH, "algorithm", "another algorithm where a key signs"),
+        (TOKEN + KEY + 'algorithm = "none"\n', "algorithm", "invalid enum value"),
+        (BASE + 'kind = "client-assertion"\n' + SECRET + JWT + HASH, "auth_method", 'kind = "oauth-token"'),
+        (BASE + 'kind = "client-assertion"\n' + KEY + HASH, "algorithm", "another algorithm where a key signs"),
+        (BASE + 'kind = "assertion-key"\njwks = "a/b"\n' + SECRET + JWT + HASH, "auth_method", "excludes signing_key"),
+        (
+            BASE + 'kind = "halo-client-secret"\nevery = "1d"\n' + JWT + HASH,
+            "auth_method",
+            "needs the key client_secret",
+        ),
+        (BASE + 'kind = "halo-api-key"\nevery = "1d"\n' + SECRET + JWT + HASH, "auth_method", "no way into a HaloITSM"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_with_the_way_out(tmp_path: Path, text: str, key: str, words: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        shop(tmp_path, text)
+    told = [(each.key, each.text) for each in refusal.value.faults]
+    assert any(found.endswith(key) and words in said for found, said in told), told
