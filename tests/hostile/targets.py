@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from rotator.ports import Accepted, Minted
 from rotator.providers.http.client import HttpClient
 from rotator.providers.oauth.config import OAuthTargetConfig
+from rotator.providers.oauth.discovery import Endpoints
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -173,6 +174,23 @@ async def on_desk(hostile: Hostile, ca_file: str) -> AsyncIterator[UsedDeskCell]
             yield UsedDeskCell(world, site, assertion, access)
 
 
+@asynccontextmanager
+async def on_issuer(hostile: Hostile, ca_file: str) -> AsyncIterator[DeskCell]:
+    """The issuer is the bad server; its honest document names no other place."""
+    clock = HandClock()
+    async with desk.running("keycloak", clock, ca_file=ca_file) as world:
+        world.itsm.model.discovery = True
+        world.itsm.model.says = {"issuer": hostile.url, "token_endpoint": f"{hostile.url}/auth/token"}
+        target = OAuthTargetConfig(url=hostile.url, issuer=hostile.url, ca_file=ca_file, **SHORT)
+        site = OAuthServer(HttpClient("desk", target, clock, world.keys.fetch), target, world.keys, clock)
+        async with from_now_on(hostile, world.itsm.url, site):
+            yield DeskCell(world, site)
+
+
+def _where_it_is(cell: DeskCell, got: Endpoints) -> bool:
+    return got.token == f"{cell.server.config.url}/auth/token"
+
+
 def _granted(cell: UsedDeskCell, got: Minted) -> bool:
     return cell.world.itsm.model.accepts_token(got.secret)
 
@@ -204,4 +222,8 @@ DESK: dict[str, Site[UsedDeskCell]] = {
     "oauth audit": Site(on_desk, lambda it: it.server.audit((it.world.credential(),)), calls=8),
 }
 
-TARGETS: dict[str, Site[Any]] = {**HALO, **DESK}
+ISSUER: dict[str, Site[DeskCell]] = {
+    "oauth discovery": Site(on_issuer, lambda it: it.server.endpoints(), _where_it_is, calls=2),
+}
+
+TARGETS: dict[str, Site[Any]] = {**HALO, **DESK, **ISSUER}

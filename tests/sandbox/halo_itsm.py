@@ -105,11 +105,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=300, help="allowed in five minutes; 0: any number")
     parser.add_argument("--jwks-cache", type=float, default=300.0, help="seconds for which a key set is believed")
     parser.add_argument("--token-life", type=float, default=3600.0, help="seconds for which an access token lives")
+    parser.add_argument("--discovery", action="store_true", help="it has a discovery document")
     parser.add_argument("--seed", type=int, default=0, help="makes even-odds faults repeatable")
     parser.add_argument("--seed-file", type=Path, help="JSON file with the first applications")
     chosen = parser.parse_args()
     model: dict[str, Any] = {"tenant": chosen.tenant, "calls": chosen.calls, "token_life": chosen.token_life}
     itsm = HaloItsm(chosen.rules, seed=chosen.seed, port=chosen.port, **model)
+    itsm.model.discovery = chosen.discovery
     itsm.model.change(jwks_cache=chosen.jwks_cache)
     if chosen.seed_file:
         plant(itsm.model, chosen.seed_file)

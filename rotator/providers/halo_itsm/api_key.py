@@ -72,7 +72,7 @@ class HaloApiKey(SlotProvider):
         """Take a key that a person supplies. Its slot is unknown, unless we put it there ourselves."""
         if not self._api.allowed:
             token = Token(f"{self.slots[0].application}/by-hand/{name}", name, "", self._server.clock.now(), expires_at)
-            return Minted(token, value, self.beside(self.slots[0]))
+            return Minted(token, value, await self.beside(self.slots[0]))
         return await self._minted(name, value, expires_at, keep)
 
     async def _minted(self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...]) -> Minted:
@@ -82,7 +82,7 @@ class HaloApiKey(SlotProvider):
             raise Refused(said, remedy="activate it in Halo")
         self._check_life(record, expires_at)
         slot = await self._choose(record, keep)
-        return Minted(self.handle(slot, name, record.stamp(slot.field)), value, self.beside(slot))
+        return Minted(self.handle(slot, name, record.stamp(slot.field)), value, await self.beside(slot))
 
     async def install(self, minted: Minted) -> Token:
         """Put the key into its slot, unless it is there already. Raises Refused when another key is there."""

@@ -65,10 +65,10 @@ class HaloAssertionKey(ClientValue):
         own = {
             "algorithm": self._options.algorithm,
             "iss": self._options.assertion_issuer or slot.client_id,
-            "aud": self._server.config.aud,
+            "aud": (await self._server.located()).aud,
         }
         kid = {"kid": pair.thumbprint} if self._options.kid != "none" else {}
-        beside = {**self.beside(slot), **pair.beside, **own, **kid}
+        beside = {**await self.beside(slot), **pair.beside, **own, **kid}
         return Minted(self.handle(slot, name, pair.thumbprint), secret, beside)
 
     async def install(self, minted: Minted) -> Token:

@@ -39,7 +39,7 @@ class ClientSecret(ClientValue):
 
     async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:
         """See `ClientValue.minted`."""
-        return Minted(self.handle(slot, name), secret, self.beside(slot))
+        return Minted(self.handle(slot, name), secret, await self.beside(slot))
 
     async def install(self, minted: Minted) -> Token:
         """Put the secret into the application. Idempotent."""

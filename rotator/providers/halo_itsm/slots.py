@@ -106,9 +106,9 @@ class SlotProvider(ABC):
         """The slot's application as it is now."""
         return await self._api.get(slot.application, slot.client_id)
 
-    def beside(self, slot: Slot) -> dict[str, str]:
+    async def beside(self, slot: Slot) -> dict[str, str]:
         """What consumers need to know besides: in blue/green, the client id changes with the value."""
-        config = self._server.config
+        config = await self._server.located()
         return {"client_id": slot.client_id, "token_url": config.token_request_url, "resource_url": config.url}
 
     # the same for all of them

@@ -68,7 +68,7 @@ _HEADERS = {
 }
 REGISTERED = frozenset(
     {"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"}
-    | {"unsupported_grant_type", "invalid_token", "insufficient_scope", "access_denied"}
+    | {"unsupported_grant_type", "invalid_target", "invalid_token", "insufficient_scope", "access_denied"}
     | {"invalid_client_metadata", "invalid_redirect_uri"}
 )
 
@@ -183,14 +183,15 @@ class HttpClient:
         auth: Auth | None = None,
         json: object = None,
         cap: int = MIB,
-        form: Mapping[str, str | Secret] | None = None,
+        form: Mapping[str, str | Secret | tuple[str, ...]] | None = None,
         by: float = inf,
     ) -> HttpResponse:
         """One call with a JSON body, a form or nothing, answered 2xx with JSON or nothing, or 4xx.
 
         Raises Transient when the outcome is unknown (network, time, 429, 5xx, an answer cut off), Refused when
         something that is not the target's API answered (a redirect, a page), Unsendable for a secret that fits no
-        header. `cap`: the longest answer that is read, in bytes. `by`: later, in monotonic seconds, it does not leave.
+        header. A tuple in a form is one parameter several times. `cap`: the longest answer that is read, in bytes.
+        `by`: later, in monotonic seconds, it does not leave.
         """
         headers = dict([header(auth)]) if auth else {}
         body = {name: revealed(value) for name, value in form.items()} if form else None

@@ -30,13 +30,13 @@ class ClientAssertion(Expiring):
         self._options = options
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
-        """Sign a new assertion; no call but the signer's."""
+        """Sign a new assertion; no call but the signer's, and discovery's."""
         if expires_at is None:
             raise Refused("an assertion always expires")
         drafted = await self._server.draft(self._options, expires_at)
         key = await self._server.present_key(self._options)
         token = Token(drafted.jti, name, key.thumbprint, drafted.issued_at, drafted.expires_at)
-        config = self._server.config
+        config = await self._server.located()
         beside: dict[str, str | Secret] = {
             "client_assertion_type": ASSERTION_TYPE,
             "client_id": self._options.client_id,
@@ -65,7 +65,7 @@ class ClientAssertion(Expiring):
         assertion = read(secret, await self._server.present_key(self._options))
         if assertion is None:
             return Rejected("not an assertion that the present key signed")
-        if wrong := self._mismatch(token, assertion):
+        if wrong := self._mismatch(token, assertion, (await self._server.located()).aud):
             return Rejected(wrong, final=True)
         sibling = await self._server.seal(self._options, assertion.sibling(str(uuid4())))
         granted = await self._server.exchange(self._options, sibling)
@@ -85,13 +85,13 @@ class ClientAssertion(Expiring):
             raise Refused("not an assertion that the present key signed")
         return Token(assertion.jti, "", key.thumbprint, assertion.issued_at, assertion.expires_at)
 
-    def _mismatch(self, token: Token, assertion: Assertion) -> str:
+    def _mismatch(self, token: Token, assertion: Assertion, audience: str) -> str:
         """What is wrong with the assertion before anybody is asked, or nothing."""
         if assertion.jti != token.id:
             return "the assertion belongs to another token"
         if assertion.claims.get("sub") != self._options.client_id:
             return "the assertion is another client's"
-        if assertion.claims.get("aud") != self._server.config.aud:
+        if assertion.claims.get("aud") != audience:
             return "the assertion is for another audience"
         if assertion.expires_at - self._server.clock.now() < self._options.rest:
             return f"less than the promised {self._options.rest.total_seconds():g}s of its life are left"

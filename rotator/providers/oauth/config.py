@@ -21,6 +21,23 @@ _SLOTS = 64  # of a pool
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
+_PARAMETER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!\"$-~]+")
+_RESERVED = {  # what rotator sends itself, and what must not stand in settings
+    "grant_type": "`grant` is the option for it",
+    "client_id": "it is an option of its own",
+    "client_secret": "it is an option of its own, and refers to a secret",
+    "client_assertion": "it is signed for each request",
+    "client_assertion_type": "`send_assertion_type` is the option for it",
+    "scope": "`scopes` is the option for it",
+    "refresh_token": 'grant = "refresh_token" sends it',
+    "username": 'grant = "password" sends it',
+    "password": 'grant = "password" sends it',
+    "tenant": "it is an option of the target",
+} | dict.fromkeys(
+    ("assertion", "code", "code_verifier", "redirect_uri", "device_code", "subject_token", "actor_token", "token"),
+    "it belongs to another grant, and settings hold no secrets",
+)
 ENDPOINT_URLS = ("token_url", "revocation_url", "introspection_url", "jwks_url", "registration_url")
 SigningAlgorithm = Literal[
     "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
@@ -30,7 +47,10 @@ _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
 class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An OAuth server with its resource server at `url`. Without further options it is a self-hosted HaloITSM."""
+    """An OAuth server with its resource server at `url`. Without further options it is a self-hosted HaloITSM.
+
+    `issuer` tells where its endpoints are (see discovery.py); those that are named here win.
+    """
 
     rests: ClassVar[bool] = True
 
@@ -40,7 +60,7 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
     introspection_url: str = ""  # RFC 7662
     jwks_url: str = ""  # the server's own keys
     registration_url: str = ""  # RFC 7591
-    issuer: str = ""  # the server's issuer identifier, for audience = "issuer"
+    issuer: str = ""  # the server's issuer identifier
     audience: str = "token_url"  # or auth_url, issuer, or any other text: `aud` of the assertions, always one string
     tenant: str = ""
     tenant_in: Literal["query", "form"] = "query"
@@ -64,10 +84,29 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
                 check_url(address, option, insecure=self.allow_insecure_http, query=option in ENDPOINT_URLS)
         if self.audience == "issuer" and not self.issuer:
             raise ValueError('audience = "issuer" needs the key issuer')
+        if self.discovers:
+            check_url(self.issuer, "issuer", insecure=self.allow_insecure_http)
+            if self.audience == "auth_url":
+                raise ValueError('audience = "auth_url" needs the key auth_url')
         if not self.audience.strip():
             raise ValueError("audience must not be empty")
         if self.leeway < _NONE or (self.max_age is not None and self.max_age <= _NONE):
             raise ValueError("max_age must be longer than nothing, and leeway not negative")
+
+    @property
+    def discovers(self) -> bool:
+        """Whether only the issuer's own document says where the token endpoint is: then `endpoint`,
+        `token_request_url` and `aud` are unknown."""
+        return bool(self.issuer) and not self.auth_url and not self.token_url
+
+    @property
+    def issuer_is_url(self) -> bool:
+        """Whether the issuer is an address that may be asked for its document."""
+        try:
+            check_url(self.issuer, "issuer", insecure=self.allow_insecure_http)
+        except ValueError:
+            return False
+        return True
 
     @property
     def endpoint(self) -> str:
@@ -115,6 +154,7 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     send_client_id: bool = True
     send_assertion_type: bool = True
     scopes: tuple[str, ...] = ()
+    parameters: dict[str, str | tuple[str, ...]] = {}  # of every token request, such as audience and resource
     probe: str = "/api/Agent/me"  # a path that only an access token can read; empty: the exchange is the proof
     identity: dict[str, str | int | bool] = {}  # fields that the probe's answer must have
 
@@ -134,6 +174,8 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("backdate is from 0s to 30s")
         if unfit := [scope for scope in self.scopes if not _SCOPE.fullmatch(scope)]:
             raise ValueError(f"scopes: not the name of a scope: {unfit[0]!r}")
+        for name, value in self.parameters.items():
+            check_parameter(name, value)
         if self.probe and not _PATH.fullmatch(self.probe):
             raise ValueError("probe is a path on the target: it starts with one slash and holds no blanks")
         if self.identity and not self.probe:
@@ -297,6 +339,23 @@ NON_ROTATING_OPTIONS = frozenset(  # options that change no assertion, token or 
     {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token", "refresh_ends_access"}
     | {"jwks_file", "jwks", "jwks_cache", "assertion_life", "registration_client_uri", "registration_access_token"}
 )
+
+
+def check_parameter(name: str, value: str | tuple[str, ...]) -> None:
+    """Raise ValueError unless this can be a further parameter of a token request (RFC 6749, section 8.2; RFC 8707)."""
+    if not _PARAMETER.fullmatch(name):
+        raise ValueError(f"parameters: no parameter of a token request is called {name!r}")
+    if remedy := _RESERVED.get(name):
+        raise ValueError(f"parameters: {name} does not belong there: {remedy}")
+    values = (value,) if isinstance(value, str) else value
+    if not values or not all(each.strip() and each.isprintable() for each in values):
+        raise ValueError(f"parameters: {name} is a text, or a list of them, and none may be empty")
+    if name != "resource":
+        if len(values) > 1:
+            raise ValueError(f"parameters: only resource may be sent several times, not {name}")
+        return
+    if unfit := next((each for each in values if not _ABSOLUTE.fullmatch(each)), ""):
+        raise ValueError(f"parameters: resource is an absolute address without a fragment (RFC 8707), not {unfit!r}")
 
 
 def lifetime_conflict(

@@ -8,9 +8,21 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
+import msgspec
 from anyio import to_thread
 
-from rotator.ports import Accepted, Clock, InventoryItem, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.ports import (
+    Accepted,
+    Clock,
+    Fault,
+    InventoryItem,
+    MinterRefused,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
 from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, SecretResolver
 from rotator.providers.http.client import Broken, HttpClient, HttpResponse
 from rotator.providers.keys.algorithms import Algorithm
@@ -25,14 +37,14 @@ from rotator.providers.keys.signing import (
     key_of,
     public_key,
 )
-from rotator.providers.oauth import server_checks
+from rotator.providers.oauth import metadata_checks, server_checks
 from rotator.providers.oauth.config import (
     AssertionKeyOptions,
     ClientAssertionOptions,
     ClientOptions,
     OAuthTargetConfig,
 )  # fmt: skip
-from rotator.providers.oauth.discovery import Endpoints, stated
+from rotator.providers.oauth.discovery import Discovery, Endpoints, merged, stated, unknown
 from rotator.providers.oauth.registration import OWN_WAY_OF_SECRETS, Registration
 from rotator.providers.oauth.token_endpoint import (
     FINAL,
@@ -52,6 +64,7 @@ from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret, SecretRef
 
 _CREDENTIALS = {"grant_type": "client_credentials"}  # RFC 6749, section 4.4.2
+Fields = dict[str, str | Secret | tuple[str, ...]]  # of a form
 _MINUTE = timedelta(minutes=1)  # the shortest life of an assertion that we present ourselves
 
 
@@ -72,7 +85,7 @@ class OAuthServer:
         self.config = config
         self.clock = clock
         self._http = http
-        self._tokens = http.at(config.token_request_url)
+        self._discovery = Discovery(http, config, clock)
         self._keyring = secret_resolver
         self._signers = Signers()
         self.gap: ClockGap | None = None  # between our clock and the token endpoint's, as last measured
@@ -150,7 +163,7 @@ class OAuthServer:
         certificate = await self.fetch(client.certificate) if client.certificate else None
         form = Form(
             client_id=client.client_id,
-            audience=self.config.aud,
+            audience=(await self.located()).aud,
             issuer=client.assertion_issuer,
             algorithm=Algorithm(client.algorithm),
             kid=client.kid,
@@ -174,8 +187,25 @@ class OAuthServer:
     # calls
 
     async def endpoints(self) -> Endpoints:
-        """The server's addresses."""
-        return stated(self.config)
+        """The server's addresses: those in the settings, and for the rest what the issuer says.
+
+        Raises Transient or Refused while nobody knows the token endpoint.
+        """
+        if not self.config.issuer_is_url:
+            return stated(self.config)
+        try:
+            return merged(self.config, await self._discovery.read())
+        except Fault as fault:
+            if self.config.discovers:
+                raise
+            return unknown(self.config, fault)
+
+    async def located(self) -> OAuthTargetConfig:
+        """The options of the target, with the token endpoint that the issuer names where they have none. Raises as
+        `endpoints`."""
+        if not self.config.discovers:
+            return self.config
+        return msgspec.structs.replace(self.config, token_url=(await self.endpoints()).token)
 
     async def exchange(
         self,
@@ -188,7 +218,7 @@ class OAuthServer:
 
         Raises Denied, Transient when undecided, Refused for an answer that is no token.
         """
-        form = dict(grant)
+        form: Fields = {**client.parameters, **grant}
         if assertion is not None:
             form["client_assertion"] = assertion
             if client.send_assertion_type:
@@ -199,21 +229,22 @@ class OAuthServer:
             secret = await self.fetch(client.client_secret)
         named, auth = introduced(client, secret, by_assertion=assertion is not None)
         proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
-        hint = to_compare(client, self.config.aud, **proofs)
+        config = await self.located()
+        hint = to_compare(client, config.aud, **proofs)
         try:
-            return await self._grant(form | named, auth, hint)
+            return await self._grant(config.token_request_url, {**form, **named}, auth, hint)
         except Broken as fault:
             if not isinstance(client, AssertionKeyOptions) or not client.reads_set:
                 raise
             unread = f"; some servers answer so when they cannot read our key set: {hint}"  # Ory Hydra 2.3.0
             raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
 
-    async def _grant(self, form: dict[str, str | Secret], auth: Auth | None, hint: str) -> Granted:
+    async def _grant(self, url: str, form: Fields, auth: Auth | None, hint: str) -> Granted:
         if self.config.tenant and self.config.tenant_in == "form":
             form["tenant"] = self.config.tenant
         asked_at = self.clock.now()
         try:
-            answer = await self._tokens.request("POST", "", auth, form=form)
+            answer = await self._http.at(url).request("POST", "", auth, form=form)
         except Broken as fault:
             self._compare(asked_at, fault.date)
             tenant = (
@@ -221,15 +252,20 @@ class OAuthServer:
             )
             early = self._early(form, "; some servers answer so to an assertion from the future, and ")
             raise Broken(fault.reason + tenant + early, retry_after=fault.retry_after, date=fault.date) from None
+        except Refused:
+            self._discovery.doubt()
+            raise
         self._compare(asked_at, answer.date)
         if answer.status >= 400:
+            if not answer.error:
+                self._discovery.doubt()
             raise ClientDenied(answer.status, answer.error, hint + self._early(form, "; and "))
         return granted(answer.document, asked_at)
 
     def _compare(self, asked_at: datetime, date: datetime | None) -> None:
         self.gap = ClockGap.measured(asked_at, self.clock.now(), date) if date else self.gap
 
-    def _early(self, form: Mapping[str, str | Secret], opening: str) -> str:
+    def _early(self, form: Fields, opening: str) -> str:
         """A hint about our clock, if an assertion may have been too early."""
         early = "client_assertion" in form and self.gap is not None and self.gap.ahead
         return f"{opening}{self.gap}: {self.gap.remedy}" if early and self.gap else ""
@@ -331,7 +367,7 @@ class OAuthServer:
 
     async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> list[str]:
         """Differences between the settings and the server's behaviour or metadata."""
-        found = await self._authinfo()
+        found = await metadata_checks.findings(self.config, self._discovery, self._http, credentials)
         asserting = [each for each in credentials if isinstance(each.options, ClientAssertionOptions)]
         if asserting:  # one client's trial holds for the server
             lifetime = asserting[0].lifetime or timedelta(0)
@@ -346,18 +382,4 @@ class OAuthServer:
         ]
         if by_secret and (await self.endpoints()).registration:
             found.append(f"the client secret of {', '.join(by_secret)} is not rotated: {OWN_WAY_OF_SECRETS}")
-        return found
-
-    async def _authinfo(self) -> list[str]:
-        """HaloITSM's public metadata."""
-        try:
-            answer = await self._http.request("GET", "/api/authinfo")
-        except (Transient, Refused):
-            return []
-        told = answer.document if isinstance(answer.document, dict) else {}
-        found = []
-        if (url := told.get("auth_url")) and str(url).rstrip("/") != self.config.authority:
-            found.append("the server names another authorisation server in /api/authinfo: compare auth_url")
-        if (tenant := told.get("tenant_id")) and str(tenant) != self.config.tenant:
-            found.append("the server names another tenant in /api/authinfo: compare tenant")
         return found

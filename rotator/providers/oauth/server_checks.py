@@ -28,7 +28,11 @@ _LIFE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _LEEWAYS = (timedelta(seconds=65), timedelta(seconds=305))  # Spring Authorization Server 1.4.1 has 60 s, others 5 min
 _BEHIND = timedelta(seconds=5)  # an assertion signed then lives shorter by this much
-_BY_ITSELF = {"invalid_scope", "unsupported_grant_type"}  # the client is known, and the error word is the cause
+_BY_ITSELF = {  # the client is known, and the error word is the cause
+    "invalid_scope",
+    "invalid_target",
+    "unsupported_grant_type",
+}
 _UNREAD = (
     "the client's jwks_uri there must be the address at which the set is served ([status] jwks_listen with"
     " /jwks/NAME, or whatever hands out jwks_file), and the server must reach it; or it goes on with an older set"
@@ -195,6 +199,7 @@ class DiagnosisServer(Protocol):
     config: OAuthTargetConfig
     clock: Clock
 
+    async def located(self) -> OAuthTargetConfig: ...
     async def draft_for(self, client: ClientOptions, key: SigningKey, expires_at: datetime) -> Assertion: ...
     async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion: ...
     async def seal(self, client: ClientOptions, assertion: Assertion) -> Secret: ...
@@ -233,7 +238,7 @@ async def _causes(
     refused = await refusal()
     if refused is None or (isinstance(refused, ClientDenied) and refused.error in _BY_ITSELF):
         return
-    for option, value, varied in _variants(server.config, client, key):
+    for option, value, varied in _variants(await server.located(), client, key, discovered=server.config.discovers):
         if await refusal(varied) is None:
             yield f'the server takes the same assertion with {option} = "{value}": set that'
             return
@@ -264,11 +269,13 @@ def _as(drafted: Assertion, varied: tuple[str, str] | None, key: SigningKey) -> 
 
 
 def _variants(
-    config: OAuthTargetConfig, client: ClientOptions, key: SigningKey
+    config: OAuthTargetConfig, client: ClientOptions, key: SigningKey, *, discovered: bool
 ) -> Iterator[tuple[str, str, tuple[str, str]]]:
-    """Variants: an option, its value, and the part of an assertion that it changes."""
-    named = {"token_url": config.endpoint, "issuer": config.issuer, "auth_url": config.auth_url or config.authority}
-    other = config.authority if (config.auth_url or config.authority).endswith("/") else f"{config.authority}/"
+    """Variants: an option, its value, and the part of an assertion that it changes. Where the token endpoint was
+    `discovered`, there is no auth_url."""
+    base = config.issuer if discovered else config.auth_url or config.authority
+    named = {"token_url": config.endpoint, "issuer": config.issuer, "auth_url": base}
+    other = base.rstrip("/") if base.endswith("/") else f"{base}/"
     tried = {config.aud, ""}
     for value, audience in [*named.items(), (other, other)]:
         if audience not in tried:

@@ -21,7 +21,12 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 _SECOND = timedelta(seconds=1)
 _LONGEST_BACKDATE = 30  # seconds
 _CENTURY = 100 * 366 * 86400  # seconds
-FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting does not help against these
+FINAL = {
+    "invalid_scope",
+    "invalid_request",
+    "invalid_target",
+    "unsupported_grant_type",
+}  # waiting does not help against these
 UNKNOWN = {"invalid_client", "unauthorized_client"}  # a proof that the server does not know (RFC 6749, section 5.2)
 Words = tuple[int, str]  # of a refusal: the status, and the registered word or nothing
 _WORDS = {
@@ -32,6 +37,7 @@ _WORDS = {
         " service account for client_credentials, direct access for a password)"
     ),
     "invalid_grant": "invalid_grant, the password or the refresh token is wrong, spent or revoked",
+    "invalid_target": "invalid_target, an audience or resource (`parameters`) that it does not give this client",
     "invalid_request": (
         "invalid_request, it wants another form (client_secret, send_client_id, send_assertion_type), or, as Ory Hydra"
         " says it, it knows no such key"

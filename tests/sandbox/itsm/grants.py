@@ -29,6 +29,7 @@ class Grant:
     client_id: str
     scopes: frozenset[str]
     expires_at: datetime
+    resources: frozenset[str] = frozenset()  # for whom it is good, where it says so
 
     def covers(self, scope: str) -> bool:
         """Whether it may do what needs this scope."""
@@ -43,10 +44,12 @@ class Grants:
         self._clock = clock
         self._issued: dict[str, Grant] = {}
 
-    def issue(self, client_id: str, scopes: frozenset[str], life: timedelta) -> str:
+    def issue(
+        self, client_id: str, scopes: frozenset[str], life: timedelta, resources: frozenset[str] = frozenset()
+    ) -> str:
         """A new token's value: the only time it is seen."""
         value = secrets.token_urlsafe(32)
-        self._issued[digest(value)] = Grant(client_id, scopes, self._clock() + life)
+        self._issued[digest(value)] = Grant(client_id, scopes, self._clock() + life, resources)
         return value
 
     def find(self, value: str) -> Grant | None:

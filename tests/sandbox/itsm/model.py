@@ -15,7 +15,7 @@ from rotator.rotation.secret import Secret
 from tests.sandbox.cms.times import utc_now
 from tests.sandbox.itsm.applications import Application, digest
 from tests.sandbox.itsm.assertions import Assertions, subject
-from tests.sandbox.itsm.grants import Grants
+from tests.sandbox.itsm.grants import SCOPES, Grants
 from tests.sandbox.itsm.refreshes import Refreshes
 from tests.sandbox.itsm.refusals import Refusal
 from tests.sandbox.itsm.registrations import Registrations
@@ -56,6 +56,8 @@ class ItsmModel:
         self.keeps_unsent = True  # a POST without roles or scopes leaves them alone
         self.keeps_versions = True  # a POST with an old concurrencyToken is a conflict
         self.key_header = "authorization"  # where an API key goes, in lower case; as a bearer, if it is this one
+        self.discovery = False  # whether it has a discovery document ...
+        self.says: dict[str, object] = {}  # ... and what that says besides the truth, or instead of it; None: nothing
         self.url = ""
         self._numbers = count(1)
 
@@ -116,6 +118,19 @@ class ItsmModel:
     def names(self) -> dict[str, str]:
         """What an audience may call this server."""
         return {"token_url": f"{self.url}/auth/token", "auth_url": f"{self.url}/auth", "issuer": self.url}
+
+    def metadata(self) -> dict[str, object]:
+        """What it says of itself (RFC 8414)."""
+        told: dict[str, object] = {
+            "issuer": self.url,
+            "token_endpoint": f"{self.url}/auth/token",
+            "jwks_uri": f"{self.url}/auth/jwks",
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": list(self.rules.algorithms),
+            "grant_types_supported": ["client_credentials", "password", "refresh_token"],
+            "scopes_supported": sorted(SCOPES),
+        }
+        return {name: each for name, each in (told | self.says).items() if each is not None}
 
     def change(self, **rules: object) -> None:
         """Switch single rules."""

@@ -17,6 +17,8 @@ from tests.sandbox.itsm.token_endpoint import TokenEndpoint
 from tests.sandbox.messages import Request, Response
 
 _ROOT = "sys-all-permissions"
+_PUBLIC = {"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/auth/jwks"}
+_KEYS = {"keys": [{"kty": "oct", "kid": "opaque tokens are signed by nobody"}]}
 _ANY = ""  # a scope of whatever kind
 
 
@@ -86,6 +88,8 @@ class ItsmSite:
             return Response.document({"auth_url": names["auth_url"], "tenant_id": self._model.tenant})
         if path.startswith(PATH):
             return self._model.registrations.serve(request)
+        if self._model.discovery and request.method == "GET" and path in _PUBLIC:
+            return Response.document(_KEYS if path == "/auth/jwks" else self._model.metadata())
         if not path.startswith("/api/"):
             return Response(404)
         caller = self._identify(request)

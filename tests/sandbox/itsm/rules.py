@@ -29,6 +29,7 @@ class Rules:
     hashes: tuple[str, ...] = ("HS256", "HS384", "HS512")  # of clients whose secret signs
     audiences: tuple[str, ...] = ("token_url", "issuer")  # or auth_url; empty: any
     several_audiences: bool = False
+    resources: tuple[str, ...] | None = None  # for which it gives tokens (RFC 8707); None: it takes no notice
     single_use: bool = True
     max_age: float | None = 60.0
     tolerance: float = 0.0  # for which an expired one is still taken

@@ -46,8 +46,9 @@ class TokenEndpoint:
         application = self._authenticated(form)
         if application.public and form["grant_type"] == "client_credentials":
             raise oauth("unauthorized_client", "A public client has no credentials")
+        resources = self._resources(form)
         scopes, renewal = granting(form, application)
-        value = self._model.grants.issue(application.client_id, scopes, self._model.token_life)
+        value = self._model.grants.issue(application.client_id, scopes, self._model.token_life, resources)
         seconds = int(self._model.token_life.total_seconds())
         shown: dict[str, object] = {"access_token": value, "token_type": "Bearer", "expires_in": seconds}
         if self._model.rules.tells_scope and scopes:
@@ -56,6 +57,14 @@ class TokenEndpoint:
             shown["refresh_token"] = renewal
         answer = Response.document(shown)
         return Response(answer.status, (*answer.headers, ("Cache-Control", "no-store")), answer.body, application.name)
+
+    def _resources(self, form: dict[str, str]) -> frozenset[str]:
+        """For whom the token is to be good: `audience`, as Ory Hydra has it, or `resource`, perhaps several."""
+        known = self._model.rules.resources
+        asked = frozenset(f"{form.get('audience', '')} {form.get('resource', '')}".split())
+        if known is not None and not asked <= set(known):
+            raise oauth("invalid_target", "Requested audience has not been whitelisted by the OAuth 2.0 Client.")
+        return frozenset() if known is None else asked
 
     def _password(self, form: dict[str, str], application: Application) -> tuple[frozenset[str], str]:
         known = self._model.users.get(form.get("username", ""), "")
@@ -119,6 +128,8 @@ def _form(request: Request) -> dict[str, str]:
     if request.media_type != FORM:
         raise oauth("invalid_request", "The body is not a form")
     pairs = parse_qsl(request.body.decode("ascii", "replace"), keep_blank_values=True)
+    resources = [value for name, value in pairs if name == "resource"]
+    pairs = [*((name, value) for name, value in pairs if name != "resource"), ("resource", " ".join(resources))]
     if len({name for name, _ in pairs}) != len(pairs):
         raise oauth("invalid_request", "A parameter is repeated")
     return dict(pairs) | _named_in_header(request, dict(pairs))

@@ -75,13 +75,15 @@ class Desk:
 
 @asynccontextmanager
 async def running(preset: str, clock: HandClock, **keys: Any) -> AsyncIterator[Desk]:
-    """A sandbox that judges by this preset, with one client that demands secret and assertion."""
+    """A sandbox that judges by this preset, with one client that demands secret and assertion. In `keys`, the options
+    of the target, URL stands for its address."""
     itsm = HaloItsm(preset, clock=clock.now, tenant="acme", calls=0)
     async with itsm.running():
         pem, secret = public_pem(rsa_key()), Secret("canary-client-secret-5d1c")
         kid = public_key(pem).thumbprint
         client = itsm.model.add_application("crm", secret=secret, public_key=pem, kid=kid)
         ring = Keys({SECRET: secret, KEY: private_pem(rsa_key())})
+        keys = {name: each.replace("URL", itsm.url) if isinstance(each, str) else each for name, each in keys.items()}
         wanted = {"tenant": "acme", "timeout": timedelta(seconds=5)}
         target = OAuthTargetConfig(url=itsm.url, **{**wanted, **keys})
         site = OAuthServer(HttpClient("desk", target, clock, ring.fetch), target, ring, clock)

@@ -274,7 +274,8 @@ async def test_a_clock_ahead_of_a_server_that_breaks_at_the_future_is_made_up_fo
 
 @pytest.mark.parametrize("audience", ["token_url", "auth_url", "issuer", "https://literal.example"])
 async def test_each_audience_is_one_string(clock: HandClock, audience: str) -> None:
-    async with desk.running("halo", clock, audience=audience, issuer="https://as.example") as world:
+    named = {"issuer": "https://as.example", "auth_url": "URL/auth"}
+    async with desk.running("halo", clock, audience=audience, **named) as world:
         minted = await world.bound().mint("r1", clock.now() + LIFE)
         found = read(minted.secret, public_key(public_pem(rsa_key())))
         known = {"token_url": f"{world.itsm.url}/auth/token", "auth_url": f"{world.itsm.url}/auth"}
