@@ -14,6 +14,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from html import unescape
+from math import ceil
 
 from rotator.rotation.secret import Secret
 
@@ -76,6 +77,7 @@ class Redactor:
         self._known: set[str] = set()
         self._windows: set[str] = set()
         self._shorts: list[str] = []
+        self._stretch = 0  # the shortest stretch of base64 or hex that can hold a known value, or a window of one
 
     def __call__(self, text: str) -> str:
         """The text with every secret replaced by `[redacted]`. May be called from any thread."""
@@ -94,7 +96,9 @@ class Redactor:
         for reading, place in readings:
             found = self._plain(reading)
             for stretch in _ENCODED.finditer(reading) if nested else ():
-                if (word := stretch[0]) not in known:
+                if len(word := stretch[0]) < self._stretch:
+                    continue
+                if word not in known:
                     inside = ((self._found(_unescaped(inner), nested - 1), within) for inner, within in _decoded(word))
                     known[word] = [within(span) for inner, within in inside for span in inner]
                 found += [(stretch.start() + start, stretch.start() + stop) for start, stop in known[word]]
@@ -129,6 +133,7 @@ class Redactor:
             # Longest first: a short secret may be part of another.
             self._shorts = sorted(set(self._shorts), key=len, reverse=True)
             self._known |= new
+            self._stretch = ceil(min([_WINDOW, *map(len, self._shorts)]) * 8 / 6)
 
 
 def _living_texts() -> frozenset[str]:

@@ -356,3 +356,12 @@ def test_a_foreign_secret_right_beside_a_known_one_is_blotted(text: str) -> None
     said = Redactor()(text.format(known=known.reveal(), foreign=foreign))
     assert foreign not in said
     assert known.reveal()[4:] not in said
+
+
+@pytest.mark.parametrize("value", ["abcdef", "abcdefghi", "abcdefgh", "abcdefghijkl"])
+@pytest.mark.parametrize("lead", ["", "x", "xy"])
+def test_base64_of_the_shortest_length_that_can_hold_a_value_is_read(value: str, lead: str) -> None:
+    kept = Secret(value)
+    text = base64.b64encode((lead + value).encode()).decode().rstrip("=")
+    assert Redactor()(f"<{text}>") != f"<{text}>"
+    assert kept.matches(Secret(value))
