@@ -112,7 +112,7 @@ def _later(values: Mapping[str, object]) -> Mapping[str, object]:
 
 def flat(record: Record, builtin_types: tuple[type, ...] = ()) -> dict[str, Any]:
     """The record as schema 1 has it: what its state knows lies beside the facts, under the same keys for all phases."""
-    facts = {name: getattr(record, name) for name in _FACTS}
+    facts = {name: value for name in _FACTS if (value := getattr(record, name)) is not None}
     if held := record.held:
         facts["held"] = _Hold(held.reason, held.text, held.state.phase, held.at)
     plain: dict[str, Any] = msgspec.to_builtins(facts, builtin_types=builtin_types)
