@@ -14,7 +14,8 @@ import click
 from rotator.cli import base, output
 from rotator.settings import Method, SecretSource, Settings, SettingsError, load
 
-_HOME = Path("/etc/rotator")
+_HOME, _CLUSTER = Path("/etc/rotator"), Path("rotator-cluster")
+_CHECKOUT = Path(__file__).parents[2]  # of the repository, where rotator runs from one
 _USAGE = 2
 # First values of a kind of target: the target's name, its address, the credential's name, the end of its path.
 _EXAMPLES = {
@@ -45,13 +46,19 @@ _PATH = click.Path(path_type=Path)
 @click.option("--credential", metavar="NAME", help="The first credential.")
 @click.option("--consumer-path", "path", metavar="PATH", help="What its consumers read, below the mount.")
 @click.option("--from", "existing", type=_PATH, metavar="FILE", help="Keep these settings: only policy and unit.")
+@click.option("--manifests", metavar="DIR|URL", default="",
+              help="config/kubernetes of rotator's repository, for kubernetes.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace files that are there.")
-def init_command(folder: Path | None, existing: Path | None, force: bool, **wanted: Any) -> None:
+def init_command(folder: Path | None, existing: Path | None, manifests: str, force: bool, **wanted: Any) -> None:
     """Write settings that load, the Vault policy for just what they name, and the unit; say what to type next.
 
-    DIR is /etc/rotator unless given. Nothing is asked, nobody is called, and no file is replaced without --force.
+    With --auth kubernetes an overlay of the manifests takes the unit's place.
+
+    DIR is /etc/rotator unless given, for a cluster ./rotator-cluster. Nothing is asked, nobody is called, and no file
+    is replaced without --force.
     """
-    folder = (folder or (existing.parent if existing else _HOME)).absolute()
+    home = _CLUSTER if wanted["auth"] == Method.KUBERNETES else _HOME
+    folder = (folder or (existing.parent if existing else home)).absolute()
     path = existing.absolute() if existing else folder / "rotator.toml"
     texts: dict[Path, str] = {}
     try:
@@ -61,12 +68,17 @@ def init_command(folder: Path | None, existing: Path | None, force: bool, **want
             texts[path] = _text(wanted)
             settings = _tried(folder, texts[path])
         texts |= _beside(settings, folder, path)
+        there = ""
+        if settings.vault.auth.method is Method.KUBERNETES:
+            there = _manifests(manifests, folder)
+            authority = "" if existing else wanted["ca_file"]
+            texts |= _overlay(settings, folder, path, there, Path(authority) if authority else None)
         _write(texts, force=force)
     except OSError as fault:
         _refuse(
             f"{fault.filename or folder} cannot be written: {fault.strerror}; sudo, or name a folder: rotate init ."
         )
-    _say(settings, folder, path, [*texts])
+    _say(settings, folder, path, [*texts], there)
 
 
 def _text(wanted: Mapping[str, Any]) -> str:
@@ -78,7 +90,7 @@ def _text(wanted: Mapping[str, Any]) -> str:
         InstallationPlan(
             vault_address=wanted["vault_addr"],
             namespace=wanted["namespace"],
-            ca_file=str(Path(wanted["ca_file"]).absolute()) if wanted["ca_file"] else "",
+            ca_file=_authority(wanted),
             mount=wanted["mount"],
             auth=Method(wanted["auth"]),
             kind=wanted["kind"],
@@ -88,6 +100,14 @@ def _text(wanted: Mapping[str, Any]) -> str:
             path=wanted["path"] or f"apps/{name}/{last}",
         )
     )
+
+
+def _authority(wanted: Mapping[str, Any]) -> str:
+    from rotator.commands.scaffold.cluster import AUTHORITY
+
+    if not wanted["ca_file"]:
+        return ""
+    return AUTHORITY if wanted["auth"] == Method.KUBERNETES else str(Path(wanted["ca_file"]).absolute())
 
 
 def _tried(folder: Path, text: str) -> Settings:
@@ -118,6 +138,39 @@ def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
     if settings.vault.auth.method is not Method.KUBERNETES:
         texts[folder / "rotator.service"] = unit_text(references(settings), sys.executable, path, _files(settings))
     return texts
+
+
+def _manifests(given: str, folder: Path) -> str:
+    """Where config/kubernetes is, seen from the folder, as kustomize wants it: a relative path, or an address."""
+    if "://" in given or given.startswith("git@"):
+        return given
+    likely = [Path(given)] if given else [Path("config/kubernetes"), _CHECKOUT / "config" / "kubernetes"]
+    for each in likely:
+        if (each / "token-reviewer" / "kustomization.yaml").is_file():
+            if folder.resolve().is_relative_to(each.resolve()):
+                _refuse(f"{folder} is in {each}, where kustomize allows no overlay of it: name another", code=_USAGE)
+            return os.path.relpath(each.resolve(), folder.resolve())
+    what = f"{given} is not" if given else "the overlay needs"
+    remedy = "name it, or its address, with --manifests"
+    return _refuse(f"{what} config/kubernetes of rotator's repository: {remedy}", code=_USAGE)
+
+
+def _overlay(settings: Settings, folder: Path, path: Path, there: str, authority: Path | None) -> dict[Path, str]:
+    """The overlay beside the settings. Raises OSError when Vault's authority cannot be read."""
+    from importlib.metadata import version
+
+    from rotator.commands.scaffold.cluster import overlay, port
+
+    if others := [str(each) for each in settings.files if each.parent.name == "conf.d"]:
+        _refuse(f"a config map has no folders: put {', '.join(others)} into {path.name}", code=_USAGE)
+    if path.parent != folder:
+        _refuse(f"kustomize reads only what is below the overlay: copy {path} to {folder}", code=_USAGE)
+    urls = [settings.vault.address, *(each.config.url for each in settings.targets.values())]
+    proxies = [settings.vault.proxy, *(each.config.proxy for each in settings.targets.values())]
+    ports = [*map(port, urls), *(port(each.url) for each in proxies if each)]
+    made = overlay(folder, there, path.name, ports, version("rotator"), authority=authority is not None)
+    texts = {folder / "kustomization.yaml": made}
+    return texts | ({folder / "vault.crt": authority.read_text(encoding="utf-8")} if authority else {})
 
 
 def _files(settings: Settings) -> list[str]:
@@ -163,17 +216,22 @@ def _warn(path: Path) -> None:
         output.say(f"{said}: chmod 755 {' '.join(folders)}", err=True)
 
 
-def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> None:
+def _say(settings: Settings, folder: Path, path: Path, written: list[Path], manifests: str) -> None:
     from rotator.app.factories import place_of
     from rotator.app.vault_policy import references
-    from rotator.commands.scaffold import steps
+    from rotator.commands.scaffold import cluster_steps, steps
 
     for each in written:
         output.say(f"wrote {each}")
     if any(each.suffix == ".service" for each in written):
         _warn(path)
     wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is SecretSource.VAULT]
-    for number, step in enumerate(steps(settings.vault.auth.method, folder, path, wanted), 1):
+    if settings.vault.auth.method is Method.KUBERNETES:
+        base = manifests if "://" in manifests or manifests.startswith("git@") else os.path.relpath(folder / manifests)
+        listed = cluster_steps(settings.vault.address, folder, base, wanted)
+    else:
+        listed = steps(settings.vault.auth.method, folder, path, wanted)
+    for number, step in enumerate(listed, 1):
         output.say()
         output.say(f"{output.style(f'{number}. {step.title}', bold=True)}:")
         output.say()

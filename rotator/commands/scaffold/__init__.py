@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from rotator.commands.scaffold.cluster import TOKEN, review_lines, start_lines
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Method
@@ -48,7 +49,7 @@ class InstallationPlan:
 _AUTH = {
     Method.APPROLE: '{method = "approle", role_id = "rotator", secret_id = {credential = "vault-secret-id"}}',
     Method.TOKEN: '{method = "token", token = {credential = "vault-token"}}',
-    Method.KUBERNETES: '{method = "kubernetes", role = "rotator"}',
+    Method.KUBERNETES: f'{{method = "kubernetes", role = "rotator", token = {{file = "{TOKEN}"}}}}',
     Method.JWT: '{method = "jwt", role = "rotator", token = {file = "/run/secrets/vault-jwt"}}',
     Method.CERT: '{method = "cert", role = "rotator", cert_file = "/etc/rotator/vault.pem",'
     ' key_file = "/etc/rotator/vault.key"}',
@@ -57,7 +58,7 @@ _AUTH = {
 _HEAD = """\
 # Settings of rotator, as `rotate init` wrote them. They load as they stand; look through the lines marked "<-".
 # Every other key, with its default: config/rotator.toml in rotator's repository.
-# After a change: rotate check, then systemctl reload rotator.
+# After a change: {change}
 #
 # No secret stands in here. Secrets are referred to: {{file = "/path"}}, {{credential = "name"}} (given by systemd), or
 # {{vault = "mount/path#key"}} (read with rotator's own login).
@@ -68,8 +69,18 @@ mount = {mount}  # a KV version 2 engine
 auth = {auth}
 {more}
 [status]
-listen = "127.0.0.1:9464"  # a page for people, /healthz, /metrics
+{status}
 """
+
+_ON_A_HOST = {
+    "change": "rotate check, then systemctl reload rotator.",
+    "status": 'listen = "127.0.0.1:9464"  # a page for people, /healthz, /metrics',
+}
+_IN_A_POD = {
+    "change": "rotate check --offline, then kubectl apply -k, which starts new pods with it.",
+    "status": 'listen = "0.0.0.0:9464"  # probes and Prometheus come from outside the pod ...\n'
+    "allow_remote = true  # ... and the network policy lets nobody else in",
+}
 
 _HALO = """
 [targets.{target}]
@@ -123,6 +134,7 @@ def settings_text(wish: InstallationPlan) -> str:
         "mount": _toml(wish.mount),
         "auth": _AUTH[wish.auth],
         "more": "".join(given),
+        **(_IN_A_POD if wish.auth is Method.KUBERNETES else _ON_A_HOST),
         "target": _header(wish.target),
         "target_value": _toml(wish.target),
         "url": _toml(wish.url),
@@ -153,9 +165,29 @@ class Step:
 
 
 def steps(auth: Method, folder: Path, settings: Path, wanted: Sequence[tuple[VaultPath, str]]) -> tuple[Step, ...]:
-    """The next steps. `wanted`: the documents in Vault that the settings refer to, and a key of each."""
+    """The next steps on a host. `wanted`: the documents in Vault that the settings refer to, and a key of each."""
+    check = f"rotate {'' if settings == DEFAULT else f'-c {shlex.quote(str(settings))} '}check"
+    run = f"systemctl enable --now {shlex.quote(str(folder / 'rotator.service'))}"
+    start = Step("Try every right, with a token that is thrown away; then start", (check, run))
+    return *_in_vault(auth, folder, wanted), start
+
+
+def cluster_steps(
+    vault_address: str, folder: Path, base: str, wanted: Sequence[tuple[VaultPath, str]]
+) -> tuple[Step, ...]:
+    """The next steps in a cluster, for an overlay in the folder. `base`: where kubectl finds config/kubernetes."""
+    return (
+        Step(
+            "Let Vault ask the cluster who a pod is, as somebody who may do so in both",
+            review_lines(vault_address, base),
+        ),
+        *_in_vault(Method.KUBERNETES, folder, wanted),
+        Step("Start it; then try every right from inside, with a token that is thrown away", start_lines(folder)),
+    )
+
+
+def _in_vault(auth: Method, folder: Path, wanted: Sequence[tuple[VaultPath, str]]) -> tuple[Step, Step]:
     policy = shlex.quote(str(folder / "rotator.hcl"))
-    chosen = "" if settings == DEFAULT else f"-c {shlex.quote(str(settings))} "
     login = Step(
         "Let it into Vault, as somebody who may (`vault` instead of `bao` will do)",
         (f"bao policy write rotator {policy}", *_LOGINS[auth]),
@@ -164,11 +196,7 @@ def steps(auth: Method, folder: Path, settings: Path, wanted: Sequence[tuple[Vau
         "Give it what the target asks of it; paste the value and press Enter, nothing of it is shown",
         tuple(_put(*each) for each in wanted) or ("# nothing: the settings refer to no secret in Vault",),
     )
-    check = f"rotate {chosen}check"
-    unit = shlex.quote(str(folder / "rotator.service"))
-    cluster = "kubectl apply -k config/kubernetes     # in rotator's repository"
-    run = cluster if auth is Method.KUBERNETES else f"systemctl enable --now {unit}"
-    return login, secrets, Step("Try every right, with a token that is thrown away; then start", (check, run))
+    return login, secrets
 
 
 def _put(place: VaultPath, key: str) -> str:

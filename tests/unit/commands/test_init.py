@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from rotator.settings import Method, load
 
 HOUSE = Path(__file__).parents[3]
 THREE = ["rotator.hcl", "rotator.service", "rotator.toml"]
+OVERLAY = ["kustomization.yaml", "rotator.hcl", "rotator.toml"]
 
 
 def init(*arguments: str | Path, **environment: str) -> Result:
@@ -44,7 +46,7 @@ def test_what_it_writes_loads_as_it_stands(tmp_path: Path, kind: str, auth: Meth
     assert settings.vault.auth.method is auth
     assert len(settings.credentials) == 1
     assert (tmp_path / "rotator.hcl").read_text() == policy(settings)
-    assert names(tmp_path) == [name for name in THREE if name != "rotator.service" or auth is not Method.KUBERNETES]
+    assert names(tmp_path) == (OVERLAY if auth is Method.KUBERNETES else THREE)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}
 
 
@@ -208,3 +210,94 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "rotator.service")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+# --- a cluster ------------------------------------------------------------------------------------------------------
+
+
+def for_a_cluster(folder: Path, *more: str | Path) -> Result:
+    return init(folder, "--auth", "kubernetes", *more)
+
+
+def test_settings_of_pods_look_where_the_manifests_mount_and_listen_where_they_scrape(tmp_path: Path) -> None:
+    assert for_a_cluster(tmp_path).exit_code == 0
+    settings, shown = load(tmp_path / "rotator.toml"), load(HOUSE / "config" / "kubernetes" / "rotator.toml")
+    assert settings.vault.auth == shown.vault.auth
+    assert settings.status == shown.status
+    assert "systemctl" not in (tmp_path / "rotator.toml").read_text()
+
+
+def test_the_overlay_is_of_its_settings_its_ports_and_its_authority(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("PEM")
+    wanted = [
+        "--vault-addr",
+        "https://vault.test:8201",
+        "--target-url",
+        "https://blog.test:8443",
+        "--ca-file",
+        authority,
+    ]
+    folder = tmp_path / "overlay"
+    assert for_a_cluster(folder, *wanted).exit_code == 0
+    assert names(folder) == [*OVERLAY, "vault.crt"]
+    assert (folder / "vault.crt").read_text() == "PEM"
+    assert load(folder / "rotator.toml").vault.ca_file == "/etc/rotator-ca/vault.crt"
+    text = (folder / "kustomization.yaml").read_text()
+    (base,) = re.findall(r"^resources:\n  - (.+)$", text, re.MULTILINE)
+    assert (folder / base).resolve() == HOUSE / "config" / "kubernetes"
+    assert "files: [rotator.toml]" in text
+    assert "files: [vault.crt]" in text
+    assert re.findall(r"port: (\d+)", text) == ["8201", "8443"]
+
+
+@pytest.mark.skipif(not os.environ.get("KUSTOMIZE"), reason="the real kustomize is asked with KUSTOMIZE=/path")
+def test_kustomize_takes_the_overlay(tmp_path: Path) -> None:
+    assert for_a_cluster(tmp_path, "--vault-addr", "https://vault.test:8201").exit_code == 0
+    made = subprocess.run([os.environ["KUSTOMIZE"], "build", str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "https://vault.test:8201" in made.stdout
+    assert "port: 8201" in made.stdout
+
+
+@pytest.mark.parametrize(
+    ("address", "first"),
+    [
+        ("https://vault.safe.svc:8200", "--serviceaccount=safe:vault"),
+        ("https://vault.safe.svc.cluster.local:8200", "--serviceaccount=safe:vault"),
+        ("https://vault.example:8200", "config/kubernetes/token-reviewer"),
+    ],
+)
+def test_a_vault_inside_reviews_by_itself_and_one_outside_gets_an_account(
+    tmp_path: Path, address: str, first: str
+) -> None:
+    said = for_a_cluster(tmp_path, "--vault-addr", address).output
+    assert [line[:2] for line in said.splitlines() if line[:1].isdigit()] == ["1.", "2.", "3.", "4."]
+    typed = [line.strip() for line in said.splitlines() if line.startswith("    ") and "#" not in line[:6]]
+    assert all(shlex.split(line, comments=True) for line in typed)
+    assert any(first in line for line in typed[:2])
+    assert ("token_reviewer_jwt=-" in said) is ("token-reviewer" in said)
+    assert "systemctl" not in said
+    assert typed[-1] == "kubectl -n rotator exec deploy/rotator -- rotate check"
+
+
+def test_an_overlay_that_kustomize_would_refuse_is_not_written(tmp_path: Path) -> None:
+    ended = for_a_cluster(tmp_path / "x", "--manifests", tmp_path)
+    assert ended.exit_code == 2
+    assert "is not config/kubernetes" in ended.stderr
+    ended = for_a_cluster(HOUSE / "config" / "kubernetes" / "mine")
+    assert ended.exit_code == 2
+    assert "name another" in ended.stderr
+    assert not (HOUSE / "config" / "kubernetes" / "mine").exists()
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "team.toml").write_text("")
+    (tmp_path / "rotator.toml").write_text((HOUSE / "config" / "kubernetes" / "rotator.toml").read_text())
+    ended = init("--from", tmp_path / "rotator.toml")
+    assert ended.exit_code == 2
+    assert "a config map has no folders" in ended.stderr
+    assert names(tmp_path) == ["conf.d", "rotator.toml"]
+
+
+def test_manifests_may_be_at_an_address(tmp_path: Path) -> None:
+    where = "https://git.example/rotator//config/kubernetes?ref=v1"
+    assert where in for_a_cluster(tmp_path, "--manifests", where, "--vault-addr", "https://vault.test").output
+    assert f"resources:\n  - {where}\n" in (tmp_path / "kustomization.yaml").read_text()
