@@ -16,6 +16,7 @@ from rotator.app.actor import READ_ONLY, Actor, acting
 from rotator.app.control import Control
 from rotator.app.factories import Tried, postponed_keys
 from rotator.app.monitoring import Monitoring
+from rotator.app.settings_watch import SettingsWatch
 from rotator.app.strays import note_unmanaged, sweep
 from rotator.app.systemd import Supervision
 from rotator.app.vault_fitness import refuse_unfit, why_unfit
@@ -36,12 +37,13 @@ from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
 from rotator.rotation.wording import counted
 from rotator.settings import Settings, SettingsError, load
-from rotator.settings.files import writable
+from rotator.settings.files import digest, main_file, writable
 from rotator.vault.login import REFUSED_PAUSE, LoginRefused
 
 _REQUESTS = timedelta(seconds=5)  # between two looks for requests: a single listing where there are none
 _FITNESS = timedelta(seconds=5)  # between two looks whether it is time to look at Vault's limits
 _LOGIN = timedelta(minutes=5)  # between two checks when our login ends: each command of another process takes a use
+_WATCH = 2.0  # seconds between two looks at the files of the settings, where `[daemon] watch` is on
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 _LAST_WORDS = 2.0  # seconds for telling callers that another process will finish their request
 _LOOK = 0.05  # seconds between two checks whether a part of the stop is done
@@ -81,6 +83,7 @@ class Daemon:
         async with anyio.create_task_group() as group:
             await group.start(self._signals, group)
             group.start_soon(_tell_exposed, self._settings)
+            group.start_soon(self._watch)
             await group.start(self._lookout.serve)
             tried = Tried()
             while not self._stop.is_set():
@@ -249,6 +252,18 @@ class Daemon:
             self._lookout.fleet.refused = faults[0] if faults else ""
             self._supervision.reloaded(self._lookout.fleet.refused)
             return faults
+
+    async def _watch(self) -> None:
+        """Take changed settings as a SIGHUP would, while they say so."""
+        watch, files = SettingsWatch(self._settings.digest), BoundedCalls("files of the settings", _AGAIN)
+        while True:
+            await anyio.sleep(_WATCH)
+            if not self._settings.daemon.watch:
+                continue
+            with suppress(Transient):  # files on a drive that hangs
+                found = await files.run(partial(digest, main_file(self._path)))
+                if watch.tells(found, "" if self._lookout.fleet.refused else self._settings.digest):
+                    await self._reload()
 
     async def _read_again(self) -> list[str]:
         """Bring new settings into force, or keep the old ones and return the faults in words."""

@@ -52,10 +52,8 @@ _PATH = click.Path(path_type=Path)
 def init_command(folder: Path | None, existing: Path | None, manifests: str, force: bool, **wanted: Any) -> None:
     """Write settings that load, the Vault policy for just what they name, and the unit; say what to type next.
 
-    With --auth kubernetes an overlay of the manifests takes the unit's place.
-
-    DIR is /etc/rotator unless given, for a cluster ./rotator-cluster. Nothing is asked, nobody is called, and no file
-    is replaced without --force.
+    With --auth kubernetes an overlay of the manifests takes the unit's place. DIR is then ./rotator-cluster unless
+    given, else /etc/rotator. Nothing is asked, nobody is called, and no file is replaced without --force.
     """
     home = _CLUSTER if wanted["auth"] == Method.KUBERNETES else _HOME
     folder = (folder or (existing.parent if existing else home)).absolute()
@@ -68,11 +66,8 @@ def init_command(folder: Path | None, existing: Path | None, manifests: str, for
             texts[path] = _text(wanted)
             settings = _tried(folder, texts[path])
         texts |= _beside(settings, folder, path)
-        there = ""
-        if settings.vault.auth.method is Method.KUBERNETES:
-            there = _manifests(manifests, folder)
-            authority = "" if existing else wanted["ca_file"]
-            texts |= _overlay(settings, folder, path, there, Path(authority) if authority else None)
+        there = _manifests(manifests, folder) if settings.vault.auth.method is Method.KUBERNETES else ""
+        texts |= _overlay(settings, folder, path, there, "" if existing else wanted["ca_file"]) if there else {}
         _write(texts, force=force)
     except OSError as fault:
         _refuse(
@@ -155,7 +150,7 @@ def _manifests(given: str, folder: Path) -> str:
     return _refuse(f"{what} config/kubernetes of rotator's repository: {remedy}", code=_USAGE)
 
 
-def _overlay(settings: Settings, folder: Path, path: Path, there: str, authority: Path | None) -> dict[Path, str]:
+def _overlay(settings: Settings, folder: Path, path: Path, there: str, authority: str) -> dict[Path, str]:
     """The overlay beside the settings. Raises OSError when Vault's authority cannot be read."""
     from importlib.metadata import version
 
@@ -168,9 +163,9 @@ def _overlay(settings: Settings, folder: Path, path: Path, there: str, authority
     urls = [settings.vault.address, *(each.config.url for each in settings.targets.values())]
     proxies = [settings.vault.proxy, *(each.config.proxy for each in settings.targets.values())]
     ports = [*map(port, urls), *(port(each.url) for each in proxies if each)]
-    made = overlay(folder, there, path.name, ports, version("rotator"), authority=authority is not None)
+    made = overlay(folder, there, path.name, ports, version("rotator"), authority=bool(authority))
     texts = {folder / "kustomization.yaml": made}
-    return texts | ({folder / "vault.crt": authority.read_text(encoding="utf-8")} if authority else {})
+    return texts | ({folder / "vault.crt": Path(authority).read_text(encoding="utf-8")} if authority else {})
 
 
 def _files(settings: Settings) -> list[str]:

@@ -47,18 +47,30 @@ def main_file(path: str | os.PathLike[str] | None) -> Path:
 def join(main: Path, fault_list: FaultList) -> Joined:
     """Read the main file and `conf.d/*.toml` beside it, in the order of their names."""
     files = (main, *_beside(main, fault_list))
-    joined, digest = Joined(files=files), hashlib.sha256()
+    joined, whole = Joined(files=files), hashlib.sha256()
     for path in files:
         content = _read(path, fault_list)
-        digest.update(hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).digest())
-        digest.update(hashlib.sha256(content or b"").digest())
+        whole.update(_digest(path, content))
         source = _parse(path, content, fault_list) if content is not None else None
         if source is None:
             fault_list.partial = True
         else:
             _add(joined, source)
-    joined.digest = digest.hexdigest()
+    joined.digest = whole.hexdigest()
     return joined
+
+
+def digest(main: Path) -> str:
+    """The digest that `join` would give these files now, parsed or not. Raises nothing."""
+    whole = hashlib.sha256()
+    for path in (main, *_beside(main, FaultList())):
+        whole.update(_digest(path, _read(path, FaultList())))
+    return whole.hexdigest()
+
+
+def _digest(path: Path, content: bytes | None) -> bytes:
+    name = str(path).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(name).digest() + hashlib.sha256(content or b"").digest()
 
 
 _DAEMON = re.compile(r"^[ \t]*\[[ \t]*daemon[ \t]*\][^\n]*\n((?:(?![ \t]*\[).*(?:\n|\Z))*)", re.MULTILINE)

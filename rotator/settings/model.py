@@ -83,6 +83,7 @@ class DaemonConfig:
     drain: timedelta = timedelta(seconds=30)
     name_prefix: str = "rotator"  # mint names begin with it
     read_only: bool = False  # this Vault is a copy of another: read, never act
+    watch: bool = False  # changed settings are taken without a signal
     log_level: LogLevel = LogLevel.INFO
 
 

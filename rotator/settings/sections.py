@@ -162,6 +162,7 @@ def read_daemon(section: Section) -> DaemonConfig:
         drain=section.take("drain", span(_SECOND, _HOUR), 30 * _SECOND),
         name_prefix=section.take("name_prefix", _name_prefix, "rotator"),
         read_only=section.take("read_only", flag, False),
+        watch=section.take("watch", flag, False),
         log_level=section.take("log_level", one_of(LogLevel), LogLevel.INFO),
     )
     section.finish()

@@ -64,3 +64,31 @@ def test_a_rotation_in_grace_keeps_its_grace_when_settings_shorten_it_for_later_
         daemon.says("settings.reloaded")
         with pytest.raises(TimeoutError):
             until("condemned", lambda: journal(world, "bot")["phase"] != "published", 4)
+
+
+def test_changed_settings_are_taken_by_themselves_and_faulty_ones_refused_once(world: World) -> None:
+    """A config map's volume: the file is a link through another one, which is swapped."""
+    world.add("old")
+    world.add("new")
+    path = quick(world, only=["old"], daemon={"watch": True})
+    sound, more = path.read_text(), quick(world, only=["old", "new"], daemon={"watch": True}).read_text()
+
+    def swap(number: int, text: str) -> None:
+        folder = path.parent / f"..{number}"
+        folder.mkdir()
+        (folder / path.name).write_text(text)
+        (path.parent / "..next").symlink_to(folder.name)
+        (path.parent / "..next").replace(path.parent / "..data")
+
+    swap(1, sound)
+    path.unlink()
+    path.symlink_to(f"..data/{path.name}")
+    with Daemon(path).ready() as daemon:
+        until("published", lambda: settled(world, "old"))
+        swap(2, more.replace('every = "1d"', 'every = "soon"'))
+        assert daemon.says("settings.refused")["key"] == "defaults.every"
+        swap(3, more)
+        assert daemon.says("settings.reloaded")["credentials"] == 2
+        until("the new one is published", lambda: settled(world, "new"))
+        assert len(daemon.heard("settings.refused")) == 1
+        assert len(daemon.heard("settings.reloaded")) == 1
