@@ -19,8 +19,9 @@ from rotator.host.cron import SystemClock
 from rotator.host.proxy import Proxy, ProxyFault
 from rotator.observe.hooks import check_hooks, whereabouts
 from rotator.observe.receipts import unfit
-from rotator.ports import Fault
+from rotator.ports import Fault, MinterRefused, Transient
 from rotator.providers import kind_of
+from rotator.providers.base import Remark, SupportsPreview
 from rotator.providers.http.transport import Fetch, ProxyRoute
 from rotator.rotation.credential import Credential
 from rotator.rotation.secret import Secret, SecretRef
@@ -150,6 +151,13 @@ async def _target(actor: Actor, target: str, credentials: tuple[Credential, ...]
         yield Finding(FindingLevel.REFUSAL, subject, trouble.what, remedy_for(trouble, RIGHTS if minted else CLIENT))
         return
     for credential in credentials:
+        try:
+            for finding in await _ahead(actor, credential):
+                yield finding
+        except Fault as trouble:
+            yield Finding(FindingLevel.REFUSAL, subject, trouble.what, remedy_for(trouble, CLIENT))
+            return
+    for credential in credentials:
         subject = f"target {target}: control ({credential.name})"
         try:
             await actor.server(credential).control(credential)
@@ -169,6 +177,30 @@ async def _target(actor: Actor, target: str, credentials: tuple[Credential, ...]
         async with aclosing(Trial(actor, credential).run()) as findings:
             async for finding in findings:
                 yield finding
+
+
+async def _ahead(actor: Actor, credential: Credential) -> list[Finding]:
+    """What the next rotation would find on the target, as far as reading tells. Raises MinterRefused, Transient."""
+    server, subject = actor.server(credential), f"target {credential.target}: next rotation ({credential.name})"
+    if not isinstance(server, SupportsPreview):
+        return []
+    try:
+        record = (await actor.journal.load(credential.name)).record
+        published = (record.current, record.predecessor) if record else ()
+        remarks = await server.preview(credential, tuple(each.token for each in published if each))
+    except (MinterRefused, Transient):
+        raise
+    except Fault as fault:  # of the look: whether the rotation would be refused, too, is not known
+        return [Finding(FindingLevel.WARNING, subject, f"not looked at: {fault.what}", remedy_for(fault, CLIENT))]
+    if remarks == []:
+        return [Finding(FindingLevel.OK, subject, "nothing that can be read there stands in its way")]
+    return [Finding(_level(each), subject, each.text, each.remedy) for each in remarks or ()]
+
+
+def _level(remark: Remark) -> FindingLevel:
+    if remark.grave:
+        return FindingLevel.REFUSAL
+    return FindingLevel.NOTE if remark.unseen else FindingLevel.WARNING
 
 
 # --- proxies ----------------------------------------------------------------------------------------------------------

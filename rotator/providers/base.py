@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -95,6 +95,53 @@ class Server(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a look before a rotation found, and what to do about it. `grave`: the rotation could not be done; `unseen`:
+    it could not be looked at."""
+
+    text: str
+    remedy: str = ""
+    grave: bool = False
+    unseen: bool = False
+
+
+@runtime_checkable
+class SupportsPreview(Protocol):
+    """The additional verb of a server that can tell, by reading alone, whether a next rotation could be done."""
+
+    async def preview(self, credential: Credential[Any], keep: tuple[Token, ...]) -> list[Remark] | None:
+        """What the next rotation of this credential would find there, the tokens in `keep` living on; None when there
+        is nothing to look at.
+
+        Raises Transient, Refused, MinterRefused.
+        """
+        ...
+
+
+Cell = str | bool | tuple[str, ...] | None  # None: the target does not say
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """Things of one sort on a target: a title, rows by column, and the line by which settings name one of them. `said`:
+    why there are no rows, or what else there is to know."""
+
+    title: str
+    rows: tuple[dict[str, Cell], ...] = ()
+    settings: str = ""
+    said: str = ""
+
+
+@runtime_checkable
+class SupportsBrowse(Protocol):
+    """The additional verb of a server that can list what settings name by an id. It shows no secret."""
+
+    async def browse(self) -> tuple[TargetTable, ...]:
+        """What there is, by reading alone. Raises Transient, Refused, MinterRefused."""
         ...
 
 

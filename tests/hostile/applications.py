@@ -182,7 +182,16 @@ APPLICATIONS: dict[str, Site[Any]] = {
     "halo application control": Site(
         on_office(API_KEY), lambda it: it.office.server.control(it.office.credential(API_KEY)), calls=3
     ),
-    "halo application audit": Site(
-        on_office(API_KEY), lambda it: it.office.server.audit((it.office.credential(API_KEY),)), proof=True, calls=4
+    "halo application preview": Site(
+        on_office(API_KEY),
+        lambda it: it.office.server.preview(it.office.credential(API_KEY), (it.old.token,)),
+        lambda it, got: got or it.posing,  # an honest one has a role that is warned of
+        calls=4,
+    ),
+    "halo applications browse": Site(
+        on_office(API_KEY),
+        lambda it: it.office.server.browse(),
+        lambda it, got: it.posing or it.office.crm.id in [row["id"] for row in got[0].rows],
+        calls=3,
     ),
 }

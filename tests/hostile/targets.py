@@ -126,6 +126,8 @@ HALO: dict[str, Site[HaloCell]] = {
     ),
     # What it wants is a refusal: the status is all that counts, whatever the body is.
     "halo control": Site(on_halo, lambda it: it.server.control(halo.credential()), calls=3),
+    "halo preview": Site(on_halo, lambda it: it.server.preview(halo.credential(), ()), proof=True, calls=2),
+    "halo browse": Site(on_halo, lambda it: it.server.browse(), proof=True, calls=3),
     "halo audit": Site(on_halo, lambda it: it.server.audit((halo.credential(),)), proof=True),
 }
 

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import msgspec
 
 from rotator.ports import Clock, InventoryItem, MinterRefused, Outcome, OwnTokenRefused, Refused, Transient
+from rotator.providers.base import Cell, Remark, TargetTable
+from rotator.providers.halo_cms import roles
 from rotator.providers.halo_cms.config import HaloCmsTargetConfig, HaloPatOptions
 from rotator.providers.http.auth import Auth, Basic, Bearer, Minter
 from rotator.providers.http.client import MIB, HttpClient, HttpResponse, Redirected, Unsendable, segment
@@ -22,6 +24,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import begins
+from rotator.rotation.wording import when
 
 _WHERE = "security.halo.run/access-token"
 _MARK = "rotator:"
@@ -48,6 +51,7 @@ class Spec(msgspec.Struct, frozen=True, rename="camel"):
     """The roles, the owner and the state of a token."""
 
     token_id: str
+    name: str = ""  # what people read
     username: str = ""
     description: str | None = None
     roles: tuple[str, ...] | None = None
@@ -90,6 +94,19 @@ class PatRecord(msgspec.Struct, frozen=True):
         made, used = meta.creation_timestamp, spec.last_used
         return InventoryItem(meta.name, self.mark, words, spec.roles or (), made, used, spec.expires_at)
 
+    def row(self) -> dict[str, Cell]:
+        """The record for people who write settings. `ours`: it bears a mark of a rotator."""
+        held, spec = self.holding(), self.spec
+        return {
+            "id": held.id,
+            "name": spec.name,
+            "ours": bool(held.mark),
+            "roles": held.roles,
+            "made": when(held.created_at) if held.created_at else None,
+            "last_used": when(spec.last_used) if spec.last_used else None,
+            "expires": when(spec.expires_at) if spec.expires_at else "never",
+        }
+
     def named(self, prefix: str) -> str:
         """The name it was minted under when that begins with `prefix`, or nothing."""
         return next((name for name in (self.mark, self.metadata.name) if begins(name, prefix)), "")
@@ -98,14 +115,6 @@ class PatRecord(msgspec.Struct, frozen=True):
 class _Claims(msgspec.Struct, frozen=True):
     jti: str
     pat_name: str
-
-
-class _Role(msgspec.Struct, frozen=True):
-    metadata: Metadata
-
-
-class _Permissions(msgspec.Struct, frozen=True):
-    roles: tuple[_Role, ...]
 
 
 def wish(name: str, expires_at: datetime | None, options: HaloPatOptions) -> dict[str, Any]:
@@ -173,14 +182,6 @@ def take_token(document: Any) -> str:
     return text
 
 
-def read_roles(document: Any) -> set[str]:
-    """The names of the roles in an answer about permissions. Raises Transient when it is none."""
-    try:
-        return {role.metadata.name for role in msgspec.convert(document, _Permissions).roles}
-    except msgspec.ValidationError:
-        raise Transient("the answer does not tell the minter's roles") from None
-
-
 @dataclass(slots=True)
 class KnownServer:
     """Facts about a server, shared by every view of its site. `names_kept`: a chosen name survives a mint."""
@@ -222,7 +223,8 @@ class HaloCmsServer:
         """
         answer = await self._http.request(method, path, auth, json, cap)
         no_password = answer.status == 401 and isinstance(auth, Basic)  # for a script, without a challenge
-        problem = answer.media_type == _PROBLEM if path.startswith(self._path) else answer.is_json
+        own = path.startswith((self._path, roles.PATH))
+        problem = answer.media_type == _PROBLEM if own else answer.is_json
         if answer.status >= 400 and not (problem or answer.challenge in ("bearer", "formlogin") or no_password):
             raise Transient(f"{answer.status} from something in front of Halo, not from Halo itself")
         return answer
@@ -238,9 +240,10 @@ class HaloCmsServer:
     async def manage(self, method: str, name: str = "", action: str = "", json: object = None) -> HttpResponse:
         """A call as the minter, on all its user's tokens or one. Raises MinterRefused, or Refused for a 403."""
         path = self._path + (f"/{segment(name)}" if name else "") + (f"/actions/{action}" if action else "")
-        return await self._as_minter(method, path, json, MIB if name or json else _LIST_CAP)
+        return await self.as_minter(method, path, json, MIB if name or json else _LIST_CAP)
 
-    async def _as_minter(self, method: str, path: str, json: object = None, cap: int = MIB) -> HttpResponse:
+    async def as_minter(self, method: str, path: str, json: object = None, cap: int = MIB) -> HttpResponse:
+        """Any call as the minter. Raises MinterRefused, or Refused for a 403."""
         auth = await self._minter()
         try:
             answer = await self.call(method, path, auth, json, cap)
@@ -277,7 +280,7 @@ class HaloCmsServer:
 
     async def roles(self) -> set[str]:
         """The minter's roles. Any caller may ask this, so it proves nothing."""
-        return read_roles(expect(await self._as_minter("GET", _PERMISSIONS, cap=4 * MIB)).document)
+        return roles.read_held(expect(await self.as_minter("GET", _PERMISSIONS, cap=4 * MIB)).document)
 
     async def record(self, name: str) -> PatRecord | None:
         """One of the minter's records by its metadata.name; None when its user has none."""
@@ -344,6 +347,17 @@ class HaloCmsServer:
         """Warnings about what the minter may do beyond what it hands out."""
         spare = await self.roles() - {role for each in credentials for role in each.options.roles} - _EVERYBODY
         return [f"the minter holds roles that it hands to nobody: {', '.join(sorted(spare))}"] if spare else []
+
+    async def preview(self, credential: Credential[HaloPatOptions], keep: tuple[Token, ...]) -> list[Remark] | None:
+        """See `SupportsPreview`: whether the roles exist, where the minter may hand out names that mean nothing."""
+        held = await self.roles()
+        return await roles.missing(self, credential.options.roles) if roles.SUPER in held else None
+
+    async def browse(self) -> tuple[TargetTable, ...]:
+        """See `SupportsBrowse`: the tokens of the minter's user; and the roles that the minter may read."""
+        held = await self.roles()
+        tokens = tuple(record.row() for record in await self.records() if record.living)
+        return TargetTable("personal access tokens of the minter's user", tokens), await roles.listed(self, held)
 
 
 def expect(answer: HttpResponse) -> HttpResponse:

@@ -5,6 +5,7 @@ A key is recognised by its date of creation: if the slot has another date, it ho
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +21,9 @@ from rotator.ports import (
     Unknown,
     Verdict,
 )
+from rotator.providers.base import Remark
 from rotator.providers.halo_itsm.application_api import ApplicationApi, ApplicationRecord
+from rotator.providers.halo_itsm.application_checks import of_key_life
 from rotator.providers.halo_itsm.config import API_KEY_USE_STEP, API_KEYS, ApiKeyOptions, Slot
 from rotator.providers.halo_itsm.slots import (
     SlotProvider,
@@ -138,6 +141,20 @@ class HaloApiKey(SlotProvider):
             raise NeedsPerson(how_to_overwrite(self.slots[0]))
         return dead
 
+    async def looked(
+        self, records: tuple[ApplicationRecord, ...], lifetime: timedelta | None, keep: tuple[Token, ...]
+    ) -> AsyncIterator[Remark]:
+        """See `SlotProvider.looked`. A slot that is taken now may be free when a published key is due."""
+        for record in records:
+            for each in of_key_life(record, lifetime):
+                yield each
+            if len(keep) > 1 or not self._api.allowed:
+                continue  # the predecessor's slot is free at its end
+            try:
+                await self._choose(record, keep)
+            except Refused as fault:
+                yield Remark(fault.what, fault.remedy, grave=not keep)
+
     # which slot
 
     async def _choose(self, record: ApplicationRecord, keep: tuple[Token, ...]) -> Slot:
@@ -151,8 +168,10 @@ class HaloApiKey(SlotProvider):
             if rank is not None:
                 ranked.append((rank, slot.field, slot))
         if not ranked:
-            raise Refused(f"application {record.id} has no free slot: {'; '.join(said)}. Generate the one anew that"
-                          " nobody needs, and wait an hour")  # fmt: skip
+            raise Refused(
+                f"application {record.id} has no free slot: {'; '.join(said)}",
+                remedy="generate the one anew that nobody needs, and wait an hour",
+            )
         return min(ranked)[2]
 
     async def _given_up(self, record: ApplicationRecord, slot: Slot) -> bool:

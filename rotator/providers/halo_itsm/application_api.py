@@ -18,17 +18,21 @@ import anyio
 
 from rotator.ports import MinterRefused, Refused, Transient
 from rotator.providers.http.auth import Bearer
-from rotator.providers.http.client import HttpClient, HttpResponse, segment
+from rotator.providers.http.client import MIB, HttpClient, HttpResponse, segment
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import ManagementClientConfig
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, missing_scopes
 from rotator.rotation.secret import Secret
 
+ALL_PERMISSIONS = "sys-all-permissions"  # the role with the highest access; the application's scopes limit it alone
 _SHOWN_SECRETS = frozenset({"clientSecret", "new_apikey1", "new_apikey2"})
 _MOVING = frozenset({"concurrencyToken", "tokens", "authorizations", "_warning"}) | _SHOWN_SECRETS
+_DAYS = 36500  # the longest life of an API key that is reckoned with
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
-_PATH = "/api/Application"
+_PATH, _DETAILS = "/api/Application", "?includedetails=true"
+_LIST_CAP = 8 * MIB  # of a list; nobody has said how long it gets
+_LISTED = "`rotate targets` with the target's name lists them"
 _EARLY = timedelta(minutes=1)  # an access token this close to its end is not used any more
 _UNSETTLED = timedelta(minutes=5)  # after this long, a difference may be a person's change
 _LIFE = timedelta(hours=1)  # lifetime of a token without `expires_in`; from Halo's examples
@@ -61,6 +65,39 @@ class ApplicationRecord:
         return bool(self.document.get("_issystem") or self.document.get("system_use"))
 
     @property
+    def name(self) -> str:
+        """What people call it."""
+        return str(self.document.get("displayName") or "")
+
+    @property
+    def scopes(self) -> frozenset[str] | None:
+        """The scopes of its Permissions tab; None when the server does not say."""
+        told = self.document.get("scopes")
+        if not isinstance(told, list):
+            return None
+        return frozenset(str(each.get("name") or "") if isinstance(each, dict) else str(each) for each in told)
+
+    @property
+    def agent(self) -> str | None:
+        """The id of the agent that it logs in as; empty: none. None when the server does not say."""
+        told = self.document.get("loginas_agent_id")
+        if isinstance(told, bool) or not isinstance(told, int | str):
+            return None
+        return str(told) if told and str(told) != "0" else ""
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Its identity roles. Halo does not publish the name of their property: it is one with `role` in its name."""
+        lists = (told for name, told in self.document.items() if "role" in name.lower() and isinstance(told, list))
+        return frozenset(str(each.get("name") or "") if isinstance(each, dict) else str(each)
+                         for told in lists for each in told)  # fmt: skip
+
+    @property
+    def all_permissions(self) -> bool:
+        """Whether one of its identity roles has the highest access."""
+        return ALL_PERMISSIONS in self.roles
+
+    @property
     def demands_assertion(self) -> bool | None:
         """Whether it must sign assertions; None when the server does not say."""
         told = self.document.get("use_jwt_assertion")
@@ -70,7 +107,7 @@ class ApplicationRecord:
     def key_days(self) -> int | None:
         """The lifetime of an API key in days, if given."""
         told = self.document.get("apikey_expiry_days")
-        return told if isinstance(told, int) and told > 0 else None
+        return min(told, _DAYS) if isinstance(told, int) and told > 0 else None
 
     @property
     def thumbprint(self) -> str:
@@ -104,9 +141,22 @@ class ApplicationRecord:
 def read(document: Any) -> ApplicationRecord:
     """Read an application; some servers wrap it in a list. Raises Refused for anything else."""
     told = document[0] if isinstance(document, list) and len(document) == 1 else document
-    if not isinstance(told, dict) or not told.get("id"):
+    if not _is_application(told):
         raise Refused("the Application API's answer holds no application", remedy="is the target's url right?")
     return ApplicationRecord(told)
+
+
+def read_list(document: Any) -> tuple[ApplicationRecord, ...]:
+    """Read a list of applications; some servers put it into an object. Raises Refused for anything else."""
+    lists = [each for each in document.values() if isinstance(each, list)] if isinstance(document, dict) else [document]
+    told = lists[0] if len(lists) == 1 else None
+    if not isinstance(told, list) or not all(map(_is_application, told)):
+        raise Refused("the Application API's answer is no list of applications", remedy="is the target's url right?")
+    return tuple(map(ApplicationRecord, told))
+
+
+def _is_application(told: Any) -> bool:
+    return isinstance(told, dict) and bool(told.get("id")) and isinstance(told["id"], int | str)
 
 
 def moment(told: Any) -> datetime | None:
@@ -149,11 +199,17 @@ class ApplicationApi:
         self._granted: Granted | None = None
         self._asking = anyio.Lock()
         self._begun: dict[str, _Begun] = {}  # changes with unknown outcome
+        self._ids: dict[str, str] = {}  # ids by client id, as last listed
 
     @property
     def allowed(self) -> bool:
         """Whether settings allow changes."""
         return self._server.config.manage_applications
+
+    @property
+    def readable(self) -> bool:
+        """Whether settings name a management client, which may look in any case."""
+        return self._server.config.management is not None
 
     async def waste(self, number: str, slot: str) -> Secret | None:
         """The value that overwrites a slot that we give up; None if the management client's key is in Transit.
@@ -173,22 +229,60 @@ class ApplicationApi:
         client is refused."""
         if not number:
             raise Refused("`application` is missing: the id of the API application, which is not its client id")
-        answer = await self._call("GET", f"{_PATH}/{segment(number)}?includedetails=true")
+        return self._ours(await self._details(number), client_id)
+
+    def _ours(self, record: ApplicationRecord, client_id: str) -> ApplicationRecord:
+        if record.system:
+            said = f"application {record.id} is one of Halo's own (system) applications: those are never touched"
+            raise Refused(said, remedy=f"make one for this credential in Halo, and name that; {_LISTED}")
+        if record.client_id == self._management.client_id:
+            said = f"application {record.id} is the management application: it must not depend on itself"
+            raise Refused(said, remedy=f"name another one; {_LISTED}")
+        if client_id and record.client_id != client_id:
+            said = f"application {record.id} has another client id than the settings say"
+            raise Refused(
+                said, remedy=f"compare `application` and `client_id` with Halo: which one is meant? {_LISTED}"
+            )
+        return record
+
+    async def _details(self, number: str) -> ApplicationRecord:
+        answer = await self._call("GET", f"{_PATH}/{segment(number)}{_DETAILS}")
         if answer.status == 404:
             said = f"the Application API answers 404 to a look at application {number}"
-            raise Refused(said, remedy="is that its id in Halo (`application`), and has this HaloITSM that API?")
+            where = f"is that its id in Halo (`application`), and has this HaloITSM that API? {_LISTED}"
+            raise Refused(said, remedy=where)
         if answer.status >= 400:
             said = f"the Application API answers {answer.status} to a look at application {number}"
             raise Refused(said, remedy="compare `application` with its id in Halo")
-        record = read(answer.document)
-        if record.system:
-            raise Refused(f"application {number} is one of Halo's own (system) applications: those are never touched")
-        if record.client_id == self._management.client_id:
-            raise Refused(f"application {number} is the management application: it must not depend on itself")
-        if client_id and record.client_id != client_id:
-            said = f"application {number} has another client id than the settings say"
-            raise Refused(said, remedy="compare `application` and `client_id` with Halo: which one is meant?")
-        return record
+        return read(answer.document)
+
+    async def applications(self) -> tuple[ApplicationRecord, ...]:
+        """All applications, the product's own included. Raises as `get` does."""
+        answer = await self._call("GET", f"{_PATH}{_DETAILS}", cap=_LIST_CAP)
+        if answer.status >= 400:
+            said = f"the Application API answers {answer.status} to a look at all applications"
+            raise Refused(said, remedy="is the target's url right, and has this HaloITSM that API?")
+        return read_list(answer.document)
+
+    async def of_client(self, client_id: str) -> ApplicationRecord | None:
+        """The application with this client id, with all details; None when the list has none. Raises as `get` does."""
+        if client_id not in self._ids:
+            self._ids = {each.client_id: each.id for each in await self.applications()}
+        return await self._details(self._ids[client_id]) if client_id in self._ids else None
+
+    async def named(self, number: str, client_id: str) -> ApplicationRecord:
+        """One application that we may touch, by its id or, without one, by its client id. Raises as `get` does."""
+        if number:
+            return await self.get(number, client_id)
+        found = await self.of_client(client_id)
+        if found is None:
+            said = f"Halo lists no application with client id {client_id}"
+            raise Refused(said, remedy=f"compare `client_id`; {_LISTED}")
+        return self._ours(found, client_id)
+
+    async def log_in(self) -> None:
+        """Raise MinterRefused when the token endpoint refuses the management client."""
+        await self._token()
 
     def deadline(self) -> float:
         """Until when a change must be sent, in monotonic seconds, if its checks begin now. A process that was stopped
@@ -230,6 +324,8 @@ class ApplicationApi:
 
     async def _post(self, record: ApplicationRecord, wanted: Mapping[str, Any], by: float) -> None:
         """Halo's own form of an update: an array of objects, each with its id."""
+        if not self.allowed:
+            raise Refused("manage_applications is off in the settings", remedy="a person changes applications")
         version = record.document.get("concurrencyToken")
         body = {"id": record.document["id"], **({"concurrencyToken": version} if version else {}), **wanted}
         answer = await self._call("POST", _PATH, [body], by)
@@ -244,17 +340,17 @@ class ApplicationApi:
     @property
     def _management(self) -> ManagementClientConfig:
         found = self._server.config.management
-        if found is None or not self.allowed:
-            raise Refused("manage_applications is off in the settings", remedy="a person changes applications")
+        if found is None:
+            raise Refused("the settings name no management application", remedy="set `management` on the target")
         return found
 
-    async def _call(self, method: str, path: str, json: object = None, by: float = inf) -> HttpResponse:
+    async def _call(self, method: str, path: str, json: object = None, by: float = inf, cap: int = MIB) -> HttpResponse:
         """A 401 may only mean that the access token was ended early: a fresh one decides."""
         kept, token = self._granted is not None, await self._token()
-        answer = await self._http.request(method, path, Bearer(token), json, by=by)
+        answer = await self._http.request(method, path, Bearer(token), json, cap, by=by)
         if answer.status == 401 and kept:
             self._granted = None
-            answer = await self._http.request(method, path, Bearer(await self._token()), json, by=by)
+            answer = await self._http.request(method, path, Bearer(await self._token()), json, cap, by=by)
         if answer.status == 401:
             self._granted = None
             raise MinterRefused(

@@ -6,13 +6,16 @@ thumbprint, so it changes with the key. Pairs come from keys/signing.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from anyio import to_thread
 
 from rotator.ports import CannotPresent, Capabilities, Minted, NeedsPerson, Outcome, Refused, Rejected, Verdict
+from rotator.providers.base import Remark
 from rotator.providers.halo_itsm.application_api import ApplicationApi, ApplicationRecord
+from rotator.providers.halo_itsm.application_checks import of_assertions
 from rotator.providers.halo_itsm.config import PUBLIC_KEY, HaloAssertionKeyOptions, Slot
 from rotator.providers.halo_itsm.slots import (
     ClientValue,
@@ -96,6 +99,15 @@ class HaloAssertionKey(ClientValue):
         if secret is not None:
             await self._pairs.opened(secret)
         return await super().is_dead(token, secret)
+
+    def judged(self, record: ApplicationRecord) -> Iterator[Remark]:
+        """See `ClientValue.judged`."""
+        if record.demands_assertion is False:
+            yield Remark(
+                f"application {record.id} does not demand the assertion, so the secret alone opens it",
+                "tick the JWT assertion of the application in Halo",
+            )
+        yield from of_assertions(record, self._client)
 
     def holds(self, record: ApplicationRecord, token: Token) -> bool:
         """By the public key that the application shows."""

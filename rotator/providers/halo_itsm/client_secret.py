@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 
 from rotator.ports import Minted, NeedsPerson
+from rotator.providers.base import Remark
 from rotator.providers.halo_itsm.application_api import ApplicationApi, ApplicationRecord
+from rotator.providers.halo_itsm.application_checks import of_assertions
 from rotator.providers.halo_itsm.config import SECRET, ClientSecretOptions, Slot
 from rotator.providers.halo_itsm.slots import (
     ClientValue,
@@ -48,6 +51,31 @@ class ClientSecret(ClientValue):
             raise NeedsPerson(how_to_put_back(slot, "the client secret"))
         await self.put(slot, minted.secret, self._api.deadline())
         return Token(minted.token.id, minted.token.name, "", self._server.clock.now())
+
+    async def looked(
+        self, records: tuple[ApplicationRecord, ...], lifetime: timedelta | None, keep: tuple[Token, ...]
+    ) -> AsyncIterator[Remark]:
+        """See `SlotProvider.looked`. A new secret is proven together with our key, so the key must be known there."""
+        async for each in super().looked(records, lifetime, keep):
+            yield each
+        ours = (await self._server.present_key(self._client)).thumbprint if self._client.asserts else ""
+        for record in records:
+            if ours and record.thumbprint and record.thumbprint != ours:
+                yield Remark(
+                    f"application {record.id} has another public key than that of the credential's key",
+                    "compare `signing_key` or `transit_key` with the public key in Halo",
+                    grave=True,
+                )
+
+    def judged(self, record: ApplicationRecord) -> Iterator[Remark]:
+        """See `ClientValue.judged`."""
+        if record.demands_assertion and not self._client.asserts:
+            yield Remark(
+                f"application {record.id} demands an assertion beside the secret, and the credential has no key for it",
+                "set `signing_key` or `transit_key`, or take the demand away in Halo",
+                grave=True,
+            )
+        yield from of_assertions(record, self._client) if self._client.asserts else ()
 
     def holds(self, record: ApplicationRecord, token: Token) -> bool:
         """As far as it is visible: of two applications, the active ones hold theirs."""

@@ -9,7 +9,8 @@ is over is switched off.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from rotator.ports import (  # fmt: skip
@@ -17,6 +18,7 @@ from rotator.ports import (  # fmt: skip
     Capabilities,
     Inspection,
     Minted,
+    MinterRefused,
     Outcome,
     Refused,
     Rejected,
@@ -24,7 +26,9 @@ from rotator.ports import (  # fmt: skip
     Unknown,
     Verdict,
 )
+from rotator.providers.base import Remark
 from rotator.providers.halo_itsm.application_api import ApplicationApi, ApplicationRecord
+from rotator.providers.halo_itsm.application_checks import of_client, of_two
 from rotator.providers.halo_itsm.config import ApplicationOptions, Slot
 from rotator.providers.oauth.config import ClientOptions
 from rotator.providers.oauth.server import OAuthServer
@@ -111,6 +115,41 @@ class SlotProvider(ABC):
         config = await self._server.located()
         return {"client_id": slot.client_id, "token_url": config.token_request_url, "resource_url": config.url}
 
+    # what a look before a rotation tells
+
+    async def preview(self, lifetime: timedelta | None, keep: tuple[Token, ...]) -> AsyncIterator[Remark]:
+        """What the next rotation would find in the applications. `lifetime` and `keep`: as a rotation would have them.
+        Raises Transient, MinterRefused."""
+        places = {(slot.application, slot.client_id): slot for slot in self.slots}
+        if not self._api.readable:
+            names = " and ".join(map(_name, places.values()))
+            said = (
+                f"not looked at: {names}; whether it exists, may be changed and has the rights it needs is found later"
+            )
+            yield Remark(
+                said, "set `management` on the target; manage_applications = false lets it look alone", unseen=True
+            )
+            return
+        records = []
+        for slot in places.values():
+            try:
+                records.append(await self._api.named(slot.application, slot.client_id))
+            except MinterRefused:
+                raise
+            except Refused as fault:
+                yield Remark(fault.what, fault.remedy, grave=True)
+        for record in records:
+            for each in of_client(record, self._client, proven=bool(keep)):
+                yield each
+        if records and all(each.inactive for each in records):
+            ids = " and ".join(each.id for each in records)
+            yield Remark(
+                f"application {ids} is inactive: nobody could use a new value", "activate it in Halo", grave=True
+            )
+        if len(records) == len(places):
+            async for each in self.looked(tuple(records), lifetime, keep):
+                yield each
+
     # the same for all of them
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
@@ -141,6 +180,12 @@ class SlotProvider(ABC):
     @abstractmethod
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """See `Provider.mint`."""
+
+    @abstractmethod
+    def looked(
+        self, records: tuple[ApplicationRecord, ...], lifetime: timedelta | None, keep: tuple[Token, ...]
+    ) -> AsyncIterator[Remark]:
+        """What the applications tell this kind about its next rotation; see `preview`."""
 
     @abstractmethod
     async def install(self, minted: Minted) -> Token:
@@ -233,6 +278,20 @@ class ClientValue(SlotProvider):
             raise Refused(said, remedy=f"activate application {other.id} in Halo")
         await self._api.change(record, {slot.field: await self.discard(), "inactive": True}, by)
         return Outcome.DONE
+
+    async def looked(
+        self, records: tuple[ApplicationRecord, ...], lifetime: timedelta | None, keep: tuple[Token, ...]
+    ) -> AsyncIterator[Remark]:
+        """See `SlotProvider.looked`."""
+        for each in of_two(*records) if len(records) > 1 else ():
+            yield each
+        for record in records:
+            for each in self.judged(record):
+                yield each
+
+    @abstractmethod
+    def judged(self, record: ApplicationRecord) -> Iterator[Remark]:
+        """What one application tells this kind."""
 
     @abstractmethod
     async def new(self, keep: tuple[Token, ...]) -> Secret:

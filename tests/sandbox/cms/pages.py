@@ -5,9 +5,11 @@ Nothing here has an effect.
 
 from __future__ import annotations
 
+from tests.sandbox.cms import roles
 from tests.sandbox.cms.auth import Caller
-from tests.sandbox.cms.documents import Document, page
+from tests.sandbox.cms.documents import Document, page, role_list
 from tests.sandbox.cms.model import HaloModel
+from tests.sandbox.cms.refusals import Refused
 from tests.sandbox.cms.times import stamp
 from tests.sandbox.messages import HTML, Request, Response
 
@@ -53,6 +55,17 @@ class Pages:
                 userInitialized=about.initialised,
             )
         return Response.document(shown)
+
+    def roles(self, caller: Caller, request: Request) -> Response:
+        """A page with every role of the catalogue."""
+        found = role_list(list(roles.CATALOGUE), self._since)
+        return Response.document(page(found, 1, 1000))
+
+    def role(self, caller: Caller, request: Request, name: str) -> Response:
+        """One role by its name."""
+        for found in role_list([name], self._since):
+            return Response.document(found)
+        raise Refused(404, "Not Found", f"No role is called {name}.", "extension-not-found")
 
     def build_facts(self, caller: Caller, request: Request) -> Response:
         """Tells the version, to those with the role."""

@@ -33,7 +33,7 @@ class Role:
 
 _POSTS = "content.halo.run"
 _EVERYTHING = ("*",)
-_CATALOGUE = {
+CATALOGUE = {
     role.name: role
     for role in (
         Role(SUPER, "Super Administrator", "", (), _EVERYTHING, "*", _EVERYTHING, _EVERYTHING),
@@ -81,7 +81,7 @@ _CATALOGUE = {
 
 def find(name: str) -> Role | None:
     """A role of the catalogue."""
-    return _CATALOGUE.get(name)
+    return CATALOGUE.get(name)
 
 
 def closure(names: Iterable[str]) -> frozenset[str]:

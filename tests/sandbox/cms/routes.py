@@ -59,6 +59,8 @@ def table(model: HaloModel) -> tuple[Route, ...]:
         Route("POST", f"{_CONSOLE}/users", roles.MANAGE_USERS, accounts.create),
         Route("GET", "/apis/content.halo.run/v1alpha1/posts", roles.VIEW_POSTS, pages.posts),
         Route("GET", "/apis/plugin.halo.run/v1alpha1/plugins", roles.VIEW_PLUGINS, pages.plugins),
+        Route("GET", "/api/v1alpha1/roles", top, pages.roles),
+        Route("GET", "/api/v1alpha1/roles" + one, top, pages.role),
         Route("GET", "/actuator/health(?:/.*)?", _PUBLIC, pages.health),
         Route("GET", "/actuator/globalinfo", _PUBLIC, pages.site_facts),
         Route("GET", "/actuator/info", roles.ACTUATOR, pages.build_facts),
