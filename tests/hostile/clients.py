@@ -26,6 +26,7 @@ from tests.unit.providers import desk, halo
 
 REFRESH = SecretRef(SecretSource.VAULT, "secret/crm/refresh", "refresh_token")
 JWKS = "secret/crm/jwks"
+REGISTRATION = SecretRef(SecretSource.VAULT, "secret/crm/registration", "token")
 PROBE = "/apis/content.halo.run/v1alpha1/posts"
 
 
@@ -82,6 +83,56 @@ async def on_key_set(hostile: Hostile, ca_file: str) -> AsyncIterator[KeySetCell
         await honest.verify(key.token, key.secret)
         async with through_bad_company(hostile, world, ca_file) as site:
             yield KeySetCell(world, site, key)
+
+
+@dataclass
+class RegistrationCell(KeySetCell):
+    """A client whose key is in its registration; its token lies on its shelf."""
+
+    @property
+    def provider(self) -> Any:
+        return desk.KINDS["assertion-key"].bind(self.server, registered_at(self.world, self.server.config.url))
+
+    @property
+    def kids(self) -> list[str]:
+        return self.world.itsm.model.registrations.kids(self.world.client)
+
+    def keeps(self) -> bool:
+        """Whether the token on the shelf is the server's."""
+        kept = str(self.world.keys.document_store(REGISTRATION.name).values["token"])
+        return self.world.itsm.model.registrations.takes(self.world.client, kept)
+
+
+def registered_at(world: desk.Desk, url: str) -> Credential:
+    alone: dict[str, Any] = {"client_secret": None, "signing_key": None, "algorithm": "ES256"}
+    uri = f"{url}/register/{world.client.client_id}"
+    where: dict[str, Any] = {"registration_client_uri": uri, "registration_access_token": REGISTRATION}
+    return world.credential("assertion-key", **alone, **where)
+
+
+@asynccontextmanager
+async def on_registration(hostile: Hostile, ca_file: str) -> AsyncIterator[RegistrationCell]:
+    """One key is there already."""
+    async with desk.running("keycloak", HandClock(), ca_file=ca_file) as world:
+        world.client.secret = ""
+        world.keys.document_store(REGISTRATION.name).put(token=world.itsm.model.registrations.register(world.client))
+        honest = desk.KINDS["assertion-key"].bind(world.server, registered_at(world, world.itsm.url))
+        key = await honest.mint("a-r1-a1", None)
+        await honest.install(key)
+        async with through_bad_company(hostile, world, ca_file) as site:
+            yield RegistrationCell(world, site, key)
+
+
+async def _another_joins(cell: RegistrationCell) -> Minted:
+    """A second key, made without a look at the registration."""
+    pair = await cell.provider._pairs.new(None)
+    minted = Minted(Token((await cell.provider._pairs.opened(pair)).thumbprint, "a-r2-a1"), pair)
+    await cell.provider.install(minted)
+    return minted
+
+
+def _joined(cell: RegistrationCell, got: Minted) -> bool:
+    return cell.keeps() and cell.kids == [cell.key.token.id, got.token.id]
 
 
 async def _left(cell: KeySetCell) -> object:
@@ -167,6 +218,18 @@ CLIENTS: dict[str, Site[Any]] = {
         on_key_set, lambda it: it.provider.verify(it.key.token, it.key.secret), proof=True, calls=3
     ),
     "assertion-key is_dead": Site(on_key_set, _left, lambda it, got: got is not True),
+    "registration install": Site(on_registration, _another_joins, _joined, calls=3),
+    "registration revoke": Site(
+        on_registration,
+        lambda it: it.provider.revoke(it.key.token),
+        lambda it, got: it.keeps() and not it.kids,
+        calls=3,
+    ),
+    "registration find": Site(
+        on_registration,
+        lambda it: it.provider.find("a-r1"),
+        lambda it, got: [each.id for each in got] == it.kids,
+    ),
     "manual verify": Site(on_manual, lambda it: it.provider.verify(it.token, it.value), proof=True, calls=2),
     "manual is_dead": Site(
         on_manual, lambda it: it.provider.is_dead(it.token, it.value), lambda it, got: got is not True or it.posing

@@ -81,6 +81,8 @@ def plant(model: ItsmModel, seed_file: Path) -> None:
         )
         if each.get("refresh_token"):
             model.refreshes.issue(made.client_id, frozenset(made.scopes), value=each["refresh_token"])
+        if each.get("registration_access_token"):
+            model.registrations.register(made, token=each["registration_access_token"])
 
 
 async def _serve(itsm: HaloItsm) -> None:

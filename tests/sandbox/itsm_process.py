@@ -35,7 +35,8 @@ class Desk:
 
     def __init__(self, folder: Path, *applications: str, rules: str = "halo", token_life: float = 3600.0) -> None:
         """`applications` are names; one whose name ends in `-keys` proves itself with a key of its set, too, one in
-        `-pair` with the key in the file `pair`; one in `-consent` has a refresh token, as a person's consent gives it.
+        `-pair` with the key in the file `pair`; one in `-consent` has a refresh token, as a person's consent gives it;
+        one in `-registered` changes its keys by its own registration, with a registration access token.
         """
         self.folder = folder
         self.rules = rules
@@ -45,6 +46,9 @@ class Desk:
         self.numbers: dict[str, str] = {}  # ids in the Application API by name
         self.secrets = {name: Secret(secrets.token_hex(20)) for name in (MANAGEMENT, *applications)}
         self.consents = {name: Secret(secrets.token_urlsafe(32)) for name in applications if name.endswith("-consent")}
+        self.registrations = {
+            name: Secret(secrets.token_urlsafe(32)) for name in applications if name.endswith("-registered")
+        }
         self.pair = folder / "desk-pair.pem"
         self._public = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,7 +83,9 @@ class Desk:
         keys = {"jwks_file": str(self.jwks(name))} if name.endswith("-keys") else {}
         pair = {"public_key": self._public} if name.endswith("-pair") else {}
         consent = {"refresh_token": self.consents[name].reveal()} if name in self.consents else {}
-        return {"name": name, "secret": secret.reveal(), **keys, **pair, **consent}
+        token = self.registrations.get(name)
+        registration = {"registration_access_token": token.reveal()} if token else {}
+        return {"name": name, "secret": secret.reveal(), **keys, **pair, **consent, **registration}
 
     def jwks(self, name: str) -> Path:
         """Where the desk reads the public keys of an application from."""

@@ -68,6 +68,18 @@ client_secret = {{file = "{folder}/client-secret"}}
 refresh_token = {{vault = "{mount}/renewals/crm#refresh_token"}}
 scopes = ["all"]
 fraction = 0.6
+
+[credentials.registered]
+target = "desk"
+kind = "assertion-key"
+path = "apps/crm/registered"
+client_id = "{registered}"
+algorithm = "ES256"
+scopes = ["all"]
+registration_client_uri = "{desk}/register/{registered}"
+registration_access_token = {{vault = "{mount}/registrations/crm#token"}}
+assertion_life = "1s"
+retire = {{after = "1s"}}
 """
 
 
@@ -127,8 +139,18 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[Desk
         for name, value in (("vault-token", openbao.root.reveal()), ("client-secret", SECRET)):
             (folder / name).touch(0o600)
             (folder / name).write_text(value)
+        by_itself = itsm.model.add_application("registered")
+        token = itsm.model.registrations.register(by_itself)
+        openbao.call("POST", f"{mount}/data/registrations/crm", {"data": {"token": token, "by": "ada"}})
         path = folder / "rotator.toml"
-        names = {"signing": signing, "renewing": renewing, "desk": itsm.url, "folder": folder, "mount": mount}
+        names = {
+            "registered": by_itself.client_id,
+            "signing": signing,
+            "renewing": renewing,
+            "desk": itsm.url,
+            "folder": folder,
+            "mount": mount,
+        }
         path.write_text(SETTINGS.format(vault=openbao.address, **names))
         told: list[Transition] = []
         settings = load(path)
@@ -205,10 +227,45 @@ async def test_the_refresh_token_moves_on_with_every_access_token_and_a_theft_ca
         assert all(each not in texts for each in seen)
 
 
+async def test_a_registration_is_updated_twice_in_a_rotation_and_a_lost_token_calls_a_person(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    async with desk(openbao, mount, tmp_path) as world:
+        registrations = world.itsm.model.registrations
+        client = next(each for each in world.itsm.model.applications.values() if each.name == "registered")
+        record = await world.rest("registered")
+        record = await world.again("registered")
+        kept, published = world.read("registrations/crm"), world.read("apps/crm/registered")
+        assert record.phase is Phase.SETTLED
+        assert registrations.kids(client) == [published["kid"]]
+        assert (registrations.takes(client, kept["token"]), kept["by"]) == (True, "ada")
+        assert kept.keys() == {"token", "by", "rotator_keys"}
+        assert kept["token"] not in json.dumps(published)
+
+        rows = [row async for row in check(world.app.settings) if "(registered)" in row.subject]
+        assert rows
+        assert [row for row in rows if row.level is FindingLevel.REFUSAL] == []
+        assert registrations.kids(client) == [published["kid"]]
+
+        renewed = registrations.renew(client)  # as after a lost answer: the server has another one
+        record = await world.again("registered")
+        assert record.phase is Phase.AWAITING
+        assert "refuses the registration access token" in record.awaiting
+        assert world.read("apps/crm/registered") == published
+        rows = [row async for row in check(world.app.settings)]
+        assert [row for row in rows if "registration access token" in row.text]
+        world.write("registrations/crm", **{**world.read("registrations/crm"), "token": renewed})
+        record = await world.again("registered")
+        assert record.phase is Phase.SETTLED
+        assert registrations.kids(client) == [world.read("apps/crm/registered")["kid"]] != [published["kid"]]
+        told = json.dumps([each.told.fields for each in world.told if hasattr(each, "told")], default=str)
+        assert all(each not in told for each in (kept["token"], renewed.reveal()))
+
+
 async def test_the_policy_lets_providers_keep_their_documents(openbao: OpenBao, mount: str, tmp_path: Path) -> None:
     async with desk(openbao, mount, tmp_path) as world:
         wanted = {each.path: each.capabilities for each in grants(world.app.settings)}
-        for path in ("public/crm", "renewals/crm"):
+        for path in ("public/crm", "renewals/crm", "registrations/crm"):
             assert {"create", "update", "read"} <= set(wanted[f"{mount}/data/{path}"])
 
 

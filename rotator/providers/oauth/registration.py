@@ -29,10 +29,14 @@ from rotator.rotation.secret import Secret
 
 NAMES = "rotator_keys"  # in the document: the mint names of our keys, by `kid`
 SENT = "update_sent"  # in the document: when an update was sent whose answer was not written yet
-REFUSED = "refused_version"  # of the document: the server refused the token in it, do not present it again
+REFUSED = "refused_version"  # of the document: the server refused the token in it ...
+_AT = "refused_at"  # ... then: it is seldom presented again
 _TOKEN, _URI = "registration_access_token", "registration_client_uri"
 _NOT_SENT = (_TOKEN, _URI, "client_secret_expires_at", "client_id_issued_at")  # RFC 7592, section 2.2
 _TRIES = 5
+_SELDOM = timedelta(
+    hours=1
+)  # between two looks with a refused token: something in front of the server may have said so
 _UNDER_WAY = timedelta(minutes=1)  # an update that was sent so short a time ago may be another process's, and end well
 _ANOTHER = (
     "on Keycloak it is made anew at Clients, NAME, Credentials, Registration access token; Ory Hydra 2.3.0 makes one"
@@ -217,7 +221,7 @@ class Registration:
         present = self._present(document)
         if present is None:
             raise NeedsPerson("there is no registration access token", remedy=self._remedy())
-        if document.text(REFUSED) == str(document.version):
+        if document.text(REFUSED) == str(document.version) and _is_since(document, _AT, self._clock.now(), _SELDOM):
             raise NeedsPerson(self._refusal(document), remedy=self._remedy())
         return _Held(document, present)
 
@@ -259,7 +263,7 @@ class Registration:
         self._unwritten = held.token, fresh, kept
         document = held.document
         for _ in range(_TRIES):
-            before = {name: each for name, each in (document.values or {}).items() if name not in (REFUSED, SENT)}
+            before = {name: each for name, each in (document.values or {}).items() if name not in (REFUSED, _AT, SENT)}
             values = {**before, **kept, self._ref.key: fresh}
             try:
                 version = await self._shelf.write(values, document.version)
@@ -281,25 +285,22 @@ class Registration:
         raise Transient(f"{self._shelf} is written by others all the time")
 
     async def _was_refused(self, held: _Held) -> NoReturn:
-        """Never present a refused token again: the next one that a person writes has another version.
+        """Mark a refused token: the next one that a person writes has another version.
 
         Raises Transient while another process may be about to write the next one.
         """
         document = held.document
         if self._is_under_way(document):
             raise Transient(f"{self} refuses the registration access token while another process updates the client")
-        marked = {**(document.values or {}), REFUSED: str(document.version + 1)}
+        now = self._clock.now().isoformat()
+        marked = {**(document.values or {}), REFUSED: str(document.version + 1), _AT: now}
         with suppress(Conflict, Refused, Transient):  # then it is presented once more, which harms nobody
             await self._shelf.write(marked, document.version)
         raise NeedsPerson(self._refusal(document), remedy=self._remedy())
 
     def _is_under_way(self, document: Document) -> bool:
-        text = document.text(SENT)
-        try:
-            sent = datetime.fromisoformat(text) if text and text != self._mine else None
-        except ValueError:
-            return False
-        return sent is not None and timedelta() <= self._clock.now() - sent < _UNDER_WAY
+        mine = document.text(SENT) == self._mine
+        return not mine and _is_since(document, SENT, self._clock.now(), _UNDER_WAY)
 
     def _refusal(self, document: Document) -> str:
         sent = document.text(SENT)[:19].replace("T", " ")
@@ -312,6 +313,14 @@ class Registration:
 
     def __str__(self) -> str:
         return self._options.registration_client_uri.partition("?")[0]
+
+
+def _is_since(document: Document, key: str, now: datetime, span: timedelta) -> bool:
+    """Whether the time under `key` is less than `span` ago."""
+    try:
+        return timedelta() <= now - datetime.fromisoformat(document.text(key)) < span
+    except (ValueError, TypeError):  # no time, or one without a zone
+        return False
 
 
 def _names(keys: KeySet) -> dict[str, str]:

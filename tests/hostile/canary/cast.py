@@ -13,7 +13,8 @@ from tests.system.quick import DEFAULTS
 SETTINGS = {**DEFAULTS, "daemon": {**DEFAULTS["daemon"], "drain": "5s", "log_level": "debug"}}
 DESK = ("client-assertion", "oauth-token", "halo-api-key", "halo-client-secret", "halo-client-secret-two",
         "halo-assertion-key", "assertion-key")  # fmt: skip
-APPLICATIONS = (*(kind + ending for kind in DESK for ending in KINDS[kind].applications), "renewed-consent")
+APPLICATIONS = (*(kind + ending for kind in DESK for ending in KINDS[kind].applications), "renewed-consent",
+                "by-itself-registered")  # fmt: skip
 BROUGHT = """
 [targets.tool]
 kind = "http"
@@ -45,8 +46,9 @@ class Cast:
         self.proxied = secrets.token_urlsafe(24)  # the password of the proxy between us and Halo, and the hook
         self.ping = secrets.token_urlsafe(32)  # whoever knows the address can say that all is well
 
-    def credentials(self) -> None:
-        """One of every kind; the first two have been there since the first day."""
+    def credentials(self, desk_url: str) -> None:
+        """One of every kind; the first two have been there since the first day. `desk_url`: where the daemon meets the
+        desk."""
         world, desk = self.world, self.world.desk
         assert desk is not None
         world.add("blog-ci", roles=["role-template-view-posts"])
@@ -55,13 +57,18 @@ class Cast:
             more = {"pool": 3} if kind == "client-assertion" else {}
             KINDS[kind].add(world, kind, **more)
         place = f"{world.mount}/renewals/crm"
-        consent = desk.consents["renewed-consent"]
+        consent, registration = desk.consents["renewed-consent"], desk.registrations["by-itself-registered"]
         world.bao.call("POST", f"{world.mount}/data/renewals/crm", {"data": {"refresh_token": consent}})
+        world.bao.call("POST", f"{world.mount}/data/renewals/registration", {"data": {"token": registration}})
         more_rights = f'\npath "{world.mount}/data/renewals/*" {{ capabilities = ["create", "update", "read"] }}\n'
         world.bao.call("PUT", "sys/policies/acl/rotator", {"policy": policy_text(world.mount) + more_rights})
         own = {"kind": "oauth-token", "grant": "refresh_token", "refresh_token": {"vault": f"{place}#refresh_token"}}
         world.add("renewed", target="desk", probe="/api/Status", fraction=0.6, **desk.client("renewed-consent"), **own)
         world.credentials["renewed"].pop("every", None)
+        where = {"registration_access_token": {"vault": f"{world.mount}/renewals/registration#token"}}
+        where["registration_client_uri"] = f"{desk_url}/register/{desk.clients['by-itself-registered']}"
+        keys = {"kind": "assertion-key", "assertion_life": "1s", "bits": 2048, "probe": "/api/Status"}
+        world.add("by-itself", target="desk", **keys, **desk.client("by-itself-registered"), **where)
 
     def settings(self, desk_url: str, probe: str, proxy_url: str) -> Path:
         """The settings of the day. `desk_url`: where the daemon meets the desk."""

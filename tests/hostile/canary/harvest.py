@@ -19,7 +19,7 @@ from tests.system.proxy import Proxy
 
 PAT = re.compile(rb"pat_eyJ[\w.-]+")
 _NAMES = re.compile(
-    r"token|value|secret|client_secret|clientSecret|api_key|new_apikey[12]|private_key|access_token|refresh_token"
+    r"token|value|secret|client_secret|clientSecret|api_key|new_apikey[12]|private_key|access_token|refresh_token|registration_access_token"
     r"|client_token|client_assertion|client_assertion_\d+|secret_id|password"
 )
 _SHORTEST = 20  # characters: what is shorter is a word

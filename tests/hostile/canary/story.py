@@ -67,7 +67,7 @@ class Story:
             vault.heard = halo.heard = desk.heard = self.secrets
             world.vault_address, world.halo_url = vault.url, halo.url
             cast = Cast(world, self.collector)
-            cast.credentials()
+            cast.credentials(desk.url)
             self.proxy = stack.enter_context(forward_proxy(("rotator", cast.proxied)))
             path = cast.settings(desk.url, PATS, self.proxy.url)
             self.secrets |= {
@@ -75,6 +75,7 @@ class Story:
                 cast.ping,
                 cast.proxied,
                 *(secret.reveal() for secret in world.desk.consents.values()),
+                *(secret.reveal() for secret in world.desk.registrations.values()),
             }
             watcher = threading.Thread(target=self._watch_processes)
             watcher.start()
@@ -119,7 +120,7 @@ class Story:
     def _at_the_desk(self, path: Path, daemon: Daemon, desk: Ear) -> None:
         """Every other kind rotates, in peace and in trouble, and a person brings a value, a wrong one first."""
         assert self.world.desk is not None
-        names = [*DESK, "renewed"]
+        names = [*DESK, "renewed", "by-itself"]
         self.answers("now, every kind", daemon.ask(*names, within=20))
         for rule in _DESK_RULES:
             self.world.desk.fault(**rule)

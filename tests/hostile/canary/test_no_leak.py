@@ -36,8 +36,8 @@ def test_the_story_went_through_every_kind_of_trouble(story: Story) -> None:
     assert {"value.published", "predecessor.retired", "mint.lost", "attempt.burned", "step.faulted"} <= events
     assert "credential.held" in events
     assert len(story.secrets) > 200
-    published = {kind for kind in (*DESK, "renewed", "brought") if _published(story, kind)}
-    assert published == {*DESK, "renewed", "brought"}
+    published = {kind for kind in (*DESK, "renewed", "by-itself", "brought") if _published(story, kind)}
+    assert published == {*DESK, "renewed", "by-itself", "brought"}
 
 
 def _published(story: Story, name: str) -> bool:
@@ -55,6 +55,9 @@ def test_the_secrets_of_every_sort_of_value_are_among_those_that_are_searched(st
         missed += [name for value in values if not set(pieces(value)) <= story.secrets]
         assert values, name
     assert missed == []
+    kept = world.bao.call("GET", f"{world.mount}/data/renewals/registration")["data"]["data"]
+    assert kept["token"] in story.secrets
+    assert kept["token"] != world.desk.registrations["by-itself-registered"].reveal()
 
 
 def test_no_secret_is_in_any_sink(story: Story) -> None:

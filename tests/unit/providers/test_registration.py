@@ -156,10 +156,26 @@ async def test_a_lost_answer_is_told_once_and_the_key_that_arrived_is_taken(clie
             await process.revoke(minted.token)
         assert not isinstance(waits.value, NeedsPerson)
     assert len(client.world.itsm.calls.since(0)) == calls  # a refused token is not presented again
+    client.world.clock.move(3600)  # something in front of the server may have refused it
+    with pytest.raises(NeedsPerson, match="never arrived"):
+        await client.provider.mint(NAME, None)
+    assert len(client.world.itsm.calls.since(0)) == calls + 1
     client.authorise(client.server.renew(client.world.client))
     assert await client.provider.install(minted) == minted.token
     assert client.whole
     assert {REFUSED, SENT}.isdisjoint(client.document_store.values)
+
+
+async def test_a_token_that_was_refused_by_something_in_front_of_the_server_is_taken_an_hour_later(
+    client: Client,
+) -> None:
+    client.world.itsm.faults.add("status", status=401, times=1, path="/register/*")
+    for _ in range(2):
+        with pytest.raises(NeedsPerson):
+            await client.provider.mint(NAME, None)
+    client.world.clock.move(3600)
+    await client.installed()
+    assert client.whole
 
 
 async def test_a_lost_answer_of_a_server_that_keeps_the_token_is_nothing(client: Client) -> None:
