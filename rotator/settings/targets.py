@@ -22,6 +22,7 @@ from rotator.settings.table_reader import Section
 
 S = TypeVar("S")
 _ABSENT = object()
+_ISSUER = "issuer"  # a name, and mostly an address
 _FORMS = 'write {pat = {file = "/path"}}, {username = "name", password = {file = "/path"}} or {self = true}'
 
 
@@ -105,6 +106,8 @@ def read_options(section: Section, shape: Callable[..., S]) -> S | None:
             reader = _reader(option.type)
             if option.name.endswith("url"):
                 reader = _url(insecure, base=option.name == "url")
+            elif option.name == _ISSUER:
+                reader = _issuer
             ask = section.take if option.default else section.need
             value = ask(option.name, reader, _ABSENT)
         if value is not _ABSENT:
@@ -169,6 +172,13 @@ def _url(insecure: bool, *, base: bool) -> Reader[str]:
     return read
 
 
+def _issuer(value: object) -> str:
+    issuer = text(value)
+    if issuer.startswith(("http://", "https://")):
+        address(issuer)  # whether plain http may be asked, its kind says
+    return issuer
+
+
 def _say(fault: str) -> str:
     words = {"`str`": "a string", "`int`": "a whole number", "`bool`": "true or false", "`array`": "an array"}
     for code, name in words.items():
@@ -193,7 +203,8 @@ def read_target(
     if kind not in families:
         return None  # without a kind, the other keys cannot be checked
     config = read_options(section, families[kind].target_config)
-    for url in (option for option in own_options(families[kind].target_config) if option.endswith("url")):
+    options = own_options(families[kind].target_config)
+    for url in (option for option in options if option.endswith("url") or option == _ISSUER):
         check_route(
             section,
             getattr(config, url, ""),

@@ -344,18 +344,18 @@ NON_ROTATING_OPTIONS = frozenset(  # options that change no assertion, token or 
 def check_parameter(name: str, value: str | tuple[str, ...]) -> None:
     """Raise ValueError unless this can be a further parameter of a token request (RFC 6749, section 8.2; RFC 8707)."""
     if not _PARAMETER.fullmatch(name):
-        raise ValueError(f"parameters: no parameter of a token request is called {name!r}")
+        raise ValueError(f"parameters name {name!r}: no parameter of a token request is called so")
     if remedy := _RESERVED.get(name):
-        raise ValueError(f"parameters: {name} does not belong there: {remedy}")
+        raise ValueError(f"parameters hold no {name}: {remedy}")
     values = (value,) if isinstance(value, str) else value
     if not values or not all(each.strip() and each.isprintable() for each in values):
-        raise ValueError(f"parameters: {name} is a text, or a list of them, and none may be empty")
+        raise ValueError(f"parameters give {name} no value: it is a text, or a list of them")
     if name != "resource":
         if len(values) > 1:
-            raise ValueError(f"parameters: only resource may be sent several times, not {name}")
+            raise ValueError(f"parameters give {name} several values, which only resource may have")
         return
     if unfit := next((each for each in values if not _ABSOLUTE.fullmatch(each)), ""):
-        raise ValueError(f"parameters: resource is an absolute address without a fragment (RFC 8707), not {unfit!r}")
+        raise ValueError(f"parameters name {unfit!r}: a resource is an absolute address without a fragment (RFC 8707)")
 
 
 def lifetime_conflict(

@@ -209,7 +209,7 @@ def believed(document: Any, config: OAuthTargetConfig) -> Endpoints:
         for name, key in _NAMES.items():
             if (address := part.get(key)) is None:
                 continue
-            if trouble := _trouble(address, key, config, known):
+            if trouble := _trouble(address, key, known):
                 refused[prefix + name] = f"the discovery document of issuer {config.issuer} is not believed: {trouble}"
             else:
                 found[name] = str(address)
@@ -233,12 +233,12 @@ def _of_another(issuer: Any, asked: str) -> str:
     return f"{said}it is that of {visible(issuer, _LONGEST)}{slash}"
 
 
-def _trouble(address: Any, key: str, config: OAuthTargetConfig, known: set[str]) -> str:
+def _trouble(address: Any, key: str, known: set[str]) -> str:
     """Why this address may not be called, or ""."""
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
         return f"its {key} is no address"
     try:
-        check_url(address, f"its {key}", insecure=config.allow_insecure_http, query=True)
+        check_url(address, f"its {key}", insecure=True, query=True)  # where plain http may go, `known` says
     except ValueError as fault:
         return str(fault)
     if (origin := place(urlsplit(address))) in known:

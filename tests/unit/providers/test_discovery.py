@@ -210,7 +210,7 @@ async def test_an_issuer_that_is_no_address_is_a_name_only(clock: HandClock) -> 
         pytest.param({"token_endpoint": ""}, "its token_endpoint is no address", id="an empty one"),
         pytest.param({"token_endpoint": ["x"]}, "its token_endpoint is no address", id="no text"),
         pytest.param({"token_endpoint": "https://as.example/a b"}, "its token_endpoint is no address", id="a blank"),
-        pytest.param({"token_endpoint": "http://as.example/shop/token"}, "plain http is for loopback", id="http"),
+        pytest.param({"token_endpoint": "http://as.example/shop/token"}, "is at http://as.example:80,", id="http"),
         pytest.param({"token_endpoint": "ftp://as.example/token"}, "must start with https://", id="no http at all"),
         pytest.param({"token_endpoint": "/shop/token"}, "must start with https://", id="a path"),
         pytest.param({"token_endpoint": "https://me@as.example/token"}, "a user or a password", id="a user"),

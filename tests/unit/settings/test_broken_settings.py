@@ -240,6 +240,17 @@ URLS = [
         ("a fragment", "https://desk.example/#x", "must end before any `#`"),
         ("nothing", "", "must not be empty"),
     )
+] + [
+    Broken(f"{what} as issuer", END, f'{OAUTH}\nissuer = "{url}"', "issuer", "targets.desk.issuer", phrase)
+    for what, url, phrase in (
+        ("half an address", "http://[::1", "is no address"),
+        ("plain http", "http://desk.example", "plain http is for loopback only"),
+        ("a metadata name", "https://metadata.google.internal", "metadata"),
+        ("a number", "https://2852039166/", "four plain decimal numbers"),
+        ("a user", "https://me@desk.example", "must not carry a user"),
+        ("a query", "https://desk.example/?x=y", "must end before any `?`"),
+        ("no address", "desk", "issuer must start with https://"),
+    )
 ] + [Broken("a query in an auth_url", END, f'{OAUTH}\nauth_url = "https://desk.example/?a=b"', "auth_url", "targets.desk.auth_url", "neither query nor fragment")]
 
 ARITHMETIC = [
