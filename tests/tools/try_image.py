@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from tests.sandbox.environment import World
+from tests.tools.containerfile import image
 
 HOUSE = Path(__file__).parents[2]
 USER = 10001
@@ -169,9 +170,10 @@ def confined(root: Path, world: World, *command: str) -> list[str]:
         "--no-new-privs",
         "--bounding-set=-all",
     ]
-    python = ["/opt/rotator/bin/python", "-I"]
+    python = [] if command[0] == "rotate" else ["/opt/rotator/bin/python", "-I"]
     inner = ["bwrap", "--unshare-user", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL", "--clearenv"]
-    return [*numbers, *inner, "--setenv", "LOGNAME", "rotator", *mounts, "--", *python, *command]
+    variables = [part for each in image()["ENV"].split() for part in ("--setenv", *each.split("=", 1))]
+    return [*numbers, *inner, *variables, *mounts, "--", *python, *command]
 
 
 def tried(root: Path, world: World) -> None:
@@ -185,7 +187,7 @@ def tried(root: Path, world: World) -> None:
             assert time.monotonic() - began < 30, "the health check does not turn green"
             time.sleep(0.2)
         say(f"  run: healthy after {time.monotonic() - began:.1f} s")
-        run(*confined(root, world, "-m", "rotator", "now", "blog-ci"))
+        run(*confined(root, world, "rotate", "now", "blog-ci"))  # as `kubectl exec` has it
         assert world.halo.accepts(world.published("blog-ci"))
         write = "import pathlib; pathlib.Path('/opt/rotator/x').write_text('x')"
         ended = subprocess.run(confined(root, world, "-c", write), capture_output=True, check=False)

@@ -89,7 +89,7 @@ def review_lines(vault_address: str, base: str) -> tuple[str, ...]:
         )
     host = '"$(kubectl config view --minify -o jsonpath={.clusters[0].cluster.server})"'
     return (
-        "kubectl create namespace rotator",
+        "kubectl create namespace rotator --save-config",
         f"kubectl apply -k {shlex.quote(f'{base}/token-reviewer')}     # an account for Vault, which is outside",
         _READ % r"ca\.crt" + " > cluster-ca.crt",
         "bao auth enable kubernetes     # unless it is there",

@@ -83,7 +83,7 @@ async def test_what_init_says_is_typed_line_by_line_and_the_pods_token_logs_in(
     with Cluster(servers.issue(f"cluster-{uuid4().hex[:8]}")) as cluster:
         typed = followed(bao, cluster, tmp_path)
         assert [each for each in typed if each.startswith(("create", "apply"))] == [
-            "create namespace rotator",
+            "create namespace rotator --save-config",
             next(each for each in typed if each.endswith("/token-reviewer")),
             f"apply -k {tmp_path / 'overlay'}",
         ]

@@ -125,3 +125,12 @@ def test_links_between_the_papers_lead_somewhere() -> None:
         here = HOUSE / paper
         for link in re.findall(r"\]\(([^)#]+)", here.read_text()):
             assert (here.parent / link).exists(), f"{paper}: {link}"
+
+
+def test_what_is_typed_on_a_host_has_its_row_for_a_cluster() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| `kubectl ", RUNBOOK, re.MULTILINE)
+    typed = "".join(SECTIONS.values())
+    for program in ("systemctl", "journalctl -u rotator", "curl -s http", "df -h /var/lib"):
+        assert program in typed
+        for line in set(re.findall(rf"{program}\S*(?: (?:-s HUP )?[a-z]+)?", typed)):
+            assert any(row.startswith(line.split("//")[0].rstrip()) for row in rows), line
