@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
@@ -230,13 +230,12 @@ def revoke_command(config: str | None, /, within: timedelta | None, waits: bool,
     verdicts = now.Verdicts(names, as_json=as_json)
 
     async def main() -> int:
-        ends: dict[str, list[str]] = {}
+        ends = _Ends()
 
         def show(line: dict[str, Any]) -> None:
             verdicts.hear(line)
             after = round(time.monotonic() - began, 1)
-            if line.get("event") == "predecessor.retired":
-                ends.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
+            ends.hear(line, after)
             base.show_line({**line, "after": after}) if as_json else say(line)
 
         code = await base.follow(now.lines(reached, request, parse_rotate_command(request), verdicts), show)
@@ -245,16 +244,31 @@ def revoke_command(config: str | None, /, within: timedelta | None, waits: bool,
     base.run(main, acts=True, cut=verdicts.cut)
 
 
-def _verdict(
-    settings: Settings | None, published: set[str], ends: dict[str, list[str]], code: int, *, quiet: bool
-) -> int:
+class _Ends:
+    """What was said of old values, by credential: of those that are dead, and of those that only expire."""
+
+    def __init__(self) -> None:
+        self.dead: dict[str, list[str]] = {}
+        self.left: dict[str, str] = {}
+
+    def hear(self, line: Mapping[str, Any], after: float) -> None:
+        """One line of progress, so many seconds after the command."""
+        if line.get("event") == "predecessor.retired":
+            self.dead.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
+            self.left.pop(line["credential"], None)
+        elif line.get("event") == "predecessor.left":
+            self.left[line["credential"]] = line["said"]
+
+
+def _verdict(settings: Settings | None, published: set[str], ends: _Ends, code: int, *, quiet: bool) -> int:
     from rotator.providers import kind_of
 
-    for name in sorted(published | ends.keys()):
-        if settings and kind_of(settings.credentials[name].kind).only_expires:
+    for name in sorted(published | ends.dead.keys()):
+        expires = settings and kind_of(settings.credentials[name].kind).only_expires and name not in ends.dead
+        if expires or name in ends.left:
             code = code or base.FAILED
-            text = "a new value is published, but nobody can revoke the old one: it is accepted until it expires"
-            output.say(f"{name}: {text}", err=quiet)
-        for said in ends.get(name, ()):
+            text = "a new value is published, but the old one was not revoked: it is accepted until it expires"
+            output.say(f"{name}: {text}{f' ({ends.left[name]})' if name in ends.left else ''}", err=quiet)
+        for said in ends.dead.get(name, ()):
             output.say(f"{name}: proven dead: {said}", err=quiet)
     return code

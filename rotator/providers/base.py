@@ -161,6 +161,10 @@ def _overlaps(options: object) -> bool:
     return False
 
 
+def _never(config: object, options: object) -> bool:
+    return False
+
+
 def _unclaimed(credential: Credential) -> frozenset[str]:
     return frozenset()
 
@@ -197,8 +201,11 @@ class Kind(Generic[Config, Options]):
     validate: Callable[[Credential[Options], Config, timedelta], str] = _fits
     # Whether one identity mints for all credentials of a target: then settings must give the target a `minter`.
     needs_minter: bool = True
-    # Whether a token ends only by its date: then there is no revocation and no grace.
+    # Whether a token ends by its date, and no target lists it: then there is no revocation and no grace, unless ...
     only_expires: bool = False
+    # By the target's config and the options, of a kind whose tokens only expire: whether the target ends one before
+    # its date when it is shown the value (Capabilities.revokes_by_value). Then there is a grace.
+    revokes_by_value: Callable[[Config, Options], bool] = _never
     # The key of the value in the published document, unless settings say otherwise.
     document_field: str = "token"
     # The same for options with a `transit_key`, of which each rotation makes a version; empty: no such options.

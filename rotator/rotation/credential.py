@@ -52,6 +52,7 @@ class Retirement:
     quiet: timedelta | None = None
     deadline: timedelta | None = None
     at_deadline: AtDeadline = AtDeadline.REVOKE
+    gives_way: bool = False  # a predecessor that has not ended when the next rotation is due is left to its own date
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ def _next_step(
         return Escalate(ask.by)
     if stop := lost_value.stops(credential, record):
         return stop
+    if _holds_up(credential, record, now, shared or now):
+        return Condemn(overdue=True)
     if record.phase is Phase.SETTLED and (record.slot_full or record.strays) and not _swept_in_vain(record):
         return Sweep(record.strays)  # the leftovers of a given-up attempt are removed before the pause, not after it
     if until := backing_off(record, now, rested):
@@ -110,6 +112,15 @@ def _next_step(
     return _settling(credential.limits, record, now, rested) or _in_flight(
         credential, record, record.reached, now, ask, rested
     )
+
+
+def _holds_up(credential: Credential, record: Record, now: datetime, shared: datetime) -> bool:
+    """Whether the next rotation is due, and waits for a predecessor that ends by its own date as well."""
+    old = record.predecessor
+    if record.phase not in (Phase.PUBLISHED, Phase.CONDEMNED) or old is None or old.token.expires_at is None:
+        return False
+    due = triggers.next_due(credential, record) if credential.retire.gives_way else None
+    return due is not None and due <= _judging(record, now, shared) and not pause_on(credential, record, now)
 
 
 def _swept_in_vain(record: Record) -> bool:

@@ -169,8 +169,7 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The record was read: whatever it authorised may have been done. This event is never saved by itself.
-
+    """The record was read: what it authorised may have been done. Never saved by itself.
     `untraced`: Vault's time now if the last holder did not give its lease back, so that the record may lack its last
     act. `rested`: for how long this process has known the record unchanged, by a monotonic clock.
     """
@@ -285,10 +284,11 @@ class Condemned:
 
 @dataclass(frozen=True, slots=True)
 class LeftToExpire:
-    """The predecessor cannot be revoked: it ends by its own date, expected at `until`."""
+    """The predecessor ends by its own date, expected at `until`. `reason`: why it is not revoked, if it could be."""
 
     at: datetime
     until: datetime
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,10 +344,11 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """The predecessor is dead; `proof` says how we know."""
+    """The predecessor is dead; `proof` says how we know. `took`: how the target refuses the published value since."""
 
     at: datetime
     proof: str
+    took: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,8 +272,10 @@ def _rotation(credential: Credential, record: Record) -> Iterator[str]:
         since, promised = retirement.grace_from(record, record.current), record.grace_ends
         until = retirement.earliest(credential.retire, since, emergency=False, promised=promised)
         yield f"The value before may go from {when(until)} on, once the published one is proven again."
-    if record.evidence and record.ends_at is None and record.phase in (Phase.PUBLISHED, Phase.CONDEMNED, Phase.SETTLED):
-        yield f"{'It may not go yet' if record.phase is Phase.PUBLISHED else 'Evidence'}: {record.evidence}."
+    told = record.ends_at is not None and record.evidence.startswith(retirement.BY_EXPIRY)
+    if record.evidence and not told and record.phase in (Phase.PUBLISHED, Phase.CONDEMNED, Phase.SETTLED):
+        opening = "The value before was not revoked" if record.ends_at else "Evidence"
+        yield f"{'It may not go yet' if record.phase is Phase.PUBLISHED else opening}: {record.evidence}."
 
 
 def _because(record: Record) -> str:

@@ -53,14 +53,18 @@ _WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
     ev.Fenced: ("path.fenced", _W, "{place} fenced at version {version}; the candidate is given up"),
     ev.Deferred: ("retirement.deferred", _I, "predecessor stays until {until}: {reason}"),
     ev.Condemned: ("predecessor.condemned", _I, "predecessor {predecessor} may go: {evidence}"),
-    ev.LeftToExpire: ("predecessor.left", _I, "predecessor {predecessor} ends by expiry, expected at {until}"),
+    ev.LeftToExpire: (
+        "predecessor.left",
+        _I,
+        "predecessor {predecessor} ends by expiry, expected at {until}{unrevoked}",
+    ),
     ev.LeftToPerson: ("predecessor.unended", _W, "a person has to end {predecessor}, published before: {to_do}"),
     ev.NotEnded: ("predecessor.seen", _I, "{token} is not ended yet, as far as can be seen"),
     ev.Ended: ("predecessor.ended", _I, "{proof}"),
     ev.Disproved: ("value.disproved", _E, "the published value fails its proof now: {reason}"),
     ev.Lost: ("value.lost", _E, "{lost}"),
     ev.Returned: ("value.returned", _W, "{place} holds the published value again"),
-    ev.Retired: ("predecessor.retired", _I, "{proof}"),
+    ev.Retired: ("predecessor.retired", _I, "{proof}{taken}"),
     ev.Burned: ("attempt.burned", _W, "{mint_name} burned: {tokens}{cut_off}"),
     ev.Swept: ("rotation.settled", _I, "rotation {rotation} settled"),
     ev.Reaped: ("stray.reaped", _W, "{stray} revoked: it bears our mark, and nothing accounts for it{asked}"),
@@ -80,6 +84,9 @@ _WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
 }
 
 
+_TAKEN = (
+    "; its end has ended the published value as well, so a new one follows at once, and none is revoked there again"
+)
 _REPLACES = {
     "accepted": "it renews a value that its target accepts",
     "refused": "it replaces a value that fails its proof at the target",
@@ -107,6 +114,10 @@ def describe(before: Record, event: ev.Event, after: Record) -> Message:
             EventSeverity.ERROR,
             f"; consumers are cut off until a new value works: {event.lost}",
         )
+    if isinstance(event, ev.LeftToExpire) and event.reason:
+        severity, around["unrevoked"] = EventSeverity.WARNING, f"; it is not revoked: {event.reason}"
+    if isinstance(event, ev.Retired) and event.took:
+        severity, around["taken"] = EventSeverity.ERROR, f"{_TAKEN}: {event.took}"
     return Message(name, severity, words.format_map({**around, **own, **times}), {**_bound(after), **own})
 
 
@@ -129,6 +140,8 @@ def _around(before: Record, after: Record) -> dict[str, object]:
         "replaces": "",
         "cut_off": "",
         "asked": "",
+        "unrevoked": "",
+        "taken": "",
     }
 
 

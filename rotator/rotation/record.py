@@ -153,6 +153,7 @@ class RecordFacts:
     grace_from: datetime | None = None  # when it began, if the clock that told the publication was ahead
     ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke
     evidence: str = ""
+    ends_together: str = ""  # the target at which the end of a predecessor has ended the published value as well
     slot_version: int = 0  # the staged slot's newest version that we know of
     slot_full: bool = False
     strays: bool = False  # something of ours may live that no field here names

@@ -10,6 +10,7 @@ from rotator.rotation.record import PublishedValue, Record
 from rotator.rotation.wording import when
 
 PROVEN = "successor proven"
+BY_EXPIRY = "the predecessor ends by expiry"
 _LOOK_AGAIN = timedelta(minutes=1)  # if the target has recorded no use
 
 

@@ -67,7 +67,7 @@ def answer(record: Record, ask: RotationRequest, paused: Pause | None = None) ->
         return RequestAnswer.HELD
     if record.phase is Phase.AWAITING:
         return RequestAnswer.AWAITING
-    if fresh(record, ask):
+    if fresh(record, ask) and not (ask.emergency and record.refused_at):
         ended = (record.predecessor is None or record.ends_at is not None) and not left_to_person(record, ask)
         return RequestAnswer.DONE if record.phase is Phase.SETTLED and ended else RequestAnswer.PUBLISHED
     if (paused or on_at(record.paused, ask.at)) and record.phase in AT_REST and not ask.emergency:

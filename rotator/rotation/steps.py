@@ -96,11 +96,13 @@ class Fence:
 class Condemn:
     """Decide whether the predecessor may be ended: prove the published value again, and look at the last use.
 
-    `watched`: this process has watched the whole grace by a monotonic clock, whatever the wall clocks say.
+    `watched`: this process has watched the whole grace by a monotonic clock, whatever the wall clocks say. `overdue`:
+    the next rotation is due, and does not wait for a predecessor that ends by its own date as well.
     """
 
     effect: ClassVar[bool] = False
     watched: bool = False
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from rotator.rotation.phases import (
     VerifiedState,
 )
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record, Unended
-from rotator.rotation.retirement import left_behind
+from rotator.rotation.retirement import BY_EXPIRY, left_behind
 from rotator.rotation.wording import when
 
 
@@ -149,7 +149,7 @@ def _condemned(record: Record, event: ev.Condemned) -> Record:
 
 def _left_to_expire(record: Record, event: ev.LeftToExpire) -> Record:
     """Nothing is left to do, so the next rotation need not wait for the end."""
-    evidence = f"the predecessor ends by expiry, expected at {when(event.until)}"
+    evidence = event.reason or f"{BY_EXPIRY}, expected at {when(event.until)}"
     return replace(
         record, state=SettledState(), ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
     )
@@ -193,11 +193,14 @@ def _disproved(record: Record, event: ev.Disproved) -> Record:
 
 
 def _retired(record: Record, event: ev.Retired) -> Record:
-    retired = None if record.emergency else record.predecessor  # after an emergency it counts as leaked
+    """Where the published value ended with it, a new one is due at once."""
+    old = record.predecessor
     return replace(
         record,
+        refused_at=event.at if event.took else record.refused_at,
+        ends_together=old.target if event.took and old else record.ends_together,
         predecessor=None,
-        retired=retired,
+        retired=None if record.emergency else old,  # after an emergency it counts as leaked
         ends_at=None,
         evidence=event.proof,
         failures=0,

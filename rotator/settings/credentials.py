@@ -33,7 +33,7 @@ from rotator.settings.parsers import (
 )
 from rotator.settings.table_reader import Section
 from rotator.settings.targets import KindDescription, changed, own_options, read_options
-from rotator.settings.timing_checks import quickened
+from rotator.settings.timing_checks import fitting_grace, quickened
 
 T = TypeVar("T")
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
@@ -104,7 +104,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         key=section.take("key", _key, _usual_key(kind, options)),
         schedule=schedule,
         lifetime=lifetime,
-        retire=read_retirement(section, kind, options),
+        retire=read_retirement(section, home, kind, options),
         limits=read_limits(section, home, kind, options),
         on_foreign=section.take("on_foreign", one_of(OnForeign), OnForeign.HOLD),
         describe=section.take("describe", flag, True),
@@ -115,6 +115,8 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
     )
     if kind is not None and kind.only_expires:
         credential = replace(credential, limits=quickened(credential))
+        if credential.retire.gives_way and not section.has("retire"):
+            credential = replace(credential, retire=replace(credential.retire, after=fitting_grace(credential)))
     if credential.describe and credential.key in _DESCRIPTION:
         section.fault("key", f"`{credential.key}` is written beside the value; choose another key, or describe = false")
     if kind is not None:
@@ -239,13 +241,16 @@ def _splay(value: object) -> timedelta:
     return span(timedelta(0), 7 * _DAY)(value)
 
 
-def read_retirement(section: Section, kind: KindDescription | None, options: object | None) -> Retirement:
+def read_retirement(
+    section: Section, home: Target | None, kind: KindDescription | None, options: object | None
+) -> Retirement:
     """When a predecessor may be revoked: not before the least grace that the kind asks for."""
     section.known.add("retire")  # known even where it has no effect: one mistake, one fault
-    if kind is not None and kind.only_expires:
+    by_value = bool(kind and home and options is not None and kind.revokes_by_value(home.config, options))
+    if kind is not None and kind.only_expires and not (by_value and section.has("retire")):
         if section.has("retire"):
             section.fault("retire", f"does nothing for `{kind.name}`: each value ends at its own expiry")
-        return Retirement(after=timedelta(0))
+        return Retirement(after=timedelta(0), gives_way=by_value)
     if kind is not None and options is not None and kind.has_cutover(options):
         if section.has("retire"):
             section.fault("retire", f"does nothing for `{kind.name}` with one slot: the new value ends the old one")
@@ -255,6 +260,7 @@ def read_retirement(section: Section, kind: KindDescription | None, options: obj
     if given is None:
         return Retirement(after=usual)
     retirement = Retirement(
+        gives_way=by_value,
         after=given.take("after", duration, usual),
         quiet=given.take("quiet", span(_MINUTE), None),
         deadline=given.take("deadline", span(_MINUTE), None),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from rotator.rotation.credential import Credential, Limits
+from rotator.rotation.credential import Credential, Limits, Retirement
 from rotator.rotation.schedule import ROTATION_CAP, Every, FractionOfLife
 from rotator.settings.model import DaemonConfig
 from rotator.settings.parsers import spell
@@ -126,6 +126,17 @@ def quickened(credential: Credential) -> Limits:
     day = min(spacing(credential)[0], _DAY / _ROTATIONS) * _ROTATIONS
     proof_life = min(limits.proof_life, (credential.lifetime or _DAY) / 10)
     return replace(limits, day=day, proof_life=proof_life)
+
+
+def fitting_grace(credential: Credential) -> timedelta:
+    """The usual grace of a value that lives for minutes or hours: a tenth of its life, as far as its rotations allow.
+
+    Whatever schedule fits a value that only expires fits with this grace.
+    """
+    shortest, longest = spacing(credential)
+    life = credential.lifetime or Retirement().after
+    spare = life - longest - min(ROTATION_CAP, life / 10) - min(_PROBE_CAP, life / 100)
+    return max(min(Retirement().after, life / 10, shortest / 2, spare / 2), timedelta(0))
 
 
 def _grace_key(credential: Credential) -> str:

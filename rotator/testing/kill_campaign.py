@@ -177,7 +177,7 @@ class Campaign:
             self.broken[SETTLED].append(f"{where}: {_standstill(record)}")
             return
         await self._judge_living(where, record)
-        if old is not None and not self.kit.kind.only_expires:
+        if old is not None and (not self.kit.kind.only_expires or self.kit.can.revokes_by_value):
             await self._judge_dead(where, old)
 
     async def _judge_living(self, where: str, record: Record) -> None:

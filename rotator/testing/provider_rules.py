@@ -35,7 +35,7 @@ async def capabilities(kit: Kit) -> None:
     must(not (can.can_restore and not can.can_revoke), "restores, but does not revoke")
     must(can.overlap or not can.can_restore, "restores, but installing has written over the old value for good")
     must(
-        not (kind.only_expires and can.can_revoke),
+        not (kind.only_expires and can.can_revoke and not can.revokes_by_value),
         "the kind says that tokens end by date alone, the provider that it revokes",
     )
     must(can.can_revoke or not can.revokes_by_value, "revokes by a value, but does not revoke")

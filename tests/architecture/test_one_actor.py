@@ -58,7 +58,7 @@ def test_only_the_reconciler_saves_the_journal() -> None:
     assert next(iter(saved)).startswith("rotator/engine/reconciler.py:")
 
 
-RECORDED = {"mint": 2, "operators": 1, "retire": 1}  # calls for the end of a token, with an event each
+RECORDED = {"mint": 4, "operators": 1, "retire": 1}  # calls for the end of a token, with an event each
 
 
 def test_only_steps_and_words_revoke() -> None:

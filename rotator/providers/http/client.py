@@ -68,7 +68,8 @@ _HEADERS = {
 }
 REGISTERED = frozenset(
     {"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"}
-    | {"unsupported_grant_type", "invalid_target", "invalid_token", "insufficient_scope", "access_denied"}
+    | {"unsupported_grant_type", "unsupported_token_type", "invalid_target", "invalid_token", "insufficient_scope"}
+    | {"access_denied"}
     | {"invalid_client_metadata", "invalid_redirect_uri"}
 )
 

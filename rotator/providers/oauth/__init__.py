@@ -18,6 +18,7 @@ from rotator.providers.oauth.config import (
     ClientOptions,
     OAuthTargetConfig,
     lifetime_conflict,
+    revokes,
 )
 from rotator.rotation.credential import Credential
 
@@ -166,6 +167,7 @@ OAUTH_KINDS: dict[str, Kind] = {
         validate=_access_token_misfits,
         needs_minter=False,
         only_expires=True,
+        revokes_by_value=revokes,
         end_by_hand="nobody can end it before its date, unless the server at {url} can; disable the application there",
         document_field="access_token",
         default_lifetime=timedelta(hours=1),

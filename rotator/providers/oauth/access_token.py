@@ -11,6 +11,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -28,7 +29,7 @@ from rotator.ports import (
     Verdict,
 )
 from rotator.providers.http.auth import DocumentStore
-from rotator.providers.oauth.config import AccessTokenOptions
+from rotator.providers.oauth.config import AccessTokenOptions, revokes
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import causes
 from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, UnfitGrant, missing_scopes, sendable
@@ -101,6 +102,38 @@ class AccessToken(Expiring):
         self._options = options
         self._credential = credential
 
+    @property
+    def _revokes(self) -> bool:
+        return revokes(self._server.config, self._options) and self._server.may_revoke
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """A bearer token is no login: showing a dead one locks nobody out."""
+        return Capabilities(revokes_by_value=True) if self._revokes else super().capabilities
+
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
+        """Ask the server to end it, unless it is dead: some end more than the one token."""
+        if not self._revokes or self._dead(token):
+            return await super().revoke(token, secret)
+        if secret is None:
+            raise Refused("its value is not at hand, and the server ends it by that alone before its date")
+        if await self.is_dead(token, secret):
+            return Outcome.ALREADY
+        await self._server.revocation.revoke(self._options, secret)
+        return Outcome.DONE
+
+    async def restore(self, token: Token) -> Outcome:
+        """Refused where the server revokes."""
+        if self._revokes:
+            raise Refused("the server cannot take a revocation back")
+        return await super().restore(token)
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """By its date; before it, where the server revokes, whether the probe refuses it."""
+        if not self._revokes or self._dead(token):
+            return await super().is_dead(token, secret)
+        return await self._server.refusals.dead(self._probe(token), secret) if secret else None
+
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Ask for a token: with the secret, a fresh assertion, or both. Its life is the server's to decide.
 
@@ -111,8 +144,15 @@ class AccessToken(Expiring):
         except ClientDenied as refusal:
             raise Refused(refusal.reason) from None
         if lacking := missing_scopes(self._options, granted, echoes=self._server.config.echoes_scope):
+            await self._discard(granted)
             raise Refused(lacking)
         return self._minted(name, granted, expires_at)
+
+    async def _discard(self, granted: Granted) -> None:
+        """End what is not published, where that can be: otherwise it ends by its date."""
+        if self._revokes:
+            with suppress(Transient, Refused):
+                await self._server.revocation.revoke(self._options, granted.access_token)
 
     async def _ask(self, grant: Mapping[str, str | Secret]) -> Granted:
         """A token request in which the client proves itself with everything it has. Raises as `exchange`, and
@@ -190,6 +230,8 @@ class RefreshedToken(AccessToken):
         tokens and django-oauth-toolkit 3.4.1, so that one is shown to the probe; on Keycloak it lives until its date.
         """
         ends = self._options.refresh_ends_access
+        if self._revokes:
+            return Capabilities(needs_install=True, revokes_by_value=True)
         return Capabilities(
             needs_install=True, mint_ends_predecessor=ends, can_revoke=False, old_is_safe_to_present=ends
         )
@@ -200,7 +242,7 @@ class RefreshedToken(AccessToken):
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """Whether the probe refuses the access token; without it, by its date."""
-        if secret is None:
+        if secret is None or self._revokes:
             return await super().is_dead(token, secret)
         return await self._server.refusals.dead(self._probe(token), secret)
 

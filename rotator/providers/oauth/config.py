@@ -335,6 +335,14 @@ class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
             raise ValueError("refresh_token is kept in Vault, since each use may replace it: {vault = ...}")
 
 
+def revokes(config: OAuthTargetConfig, options: AccessTokenOptions) -> bool:
+    """Whether the server ends an access token before its date (RFC 7009). No predecessor is left where the refresh ends
+    it: to revoke it would end the authorisation, and with it what is published."""
+    return bool(config.revocation_url or config.discovers) and not (
+        options.refresh_token and options.refresh_ends_access
+    )
+
+
 NON_ROTATING_OPTIONS = frozenset(  # options that change no assertion, token or key
     {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token", "refresh_ends_access"}
     | {"jwks_file", "jwks", "jwks_cache", "assertion_life", "registration_client_uri", "registration_access_token"}

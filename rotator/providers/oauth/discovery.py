@@ -148,6 +148,11 @@ class Discovery:
             self._fault, self._again = None, now + _HOUR
             return self._told
 
+    @property
+    def told(self) -> Endpoints | None:
+        """What the server has said last; None: nothing yet."""
+        return self._told
+
     def doubt(self) -> None:
         """An endpoint answered as no OAuth server does: it may have moved."""
         self._again = min(self._again, self._tried + _MINUTE)

@@ -46,6 +46,7 @@ from rotator.providers.oauth.config import (
 )  # fmt: skip
 from rotator.providers.oauth.discovery import Discovery, Endpoints, merged, stated, unknown
 from rotator.providers.oauth.registration import OWN_WAY_OF_SECRETS, Registration
+from rotator.providers.oauth.revocation import Fields, Revocation
 from rotator.providers.oauth.token_endpoint import (
     FINAL,
     UNKNOWN,
@@ -64,7 +65,6 @@ from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret, SecretRef
 
 _CREDENTIALS = {"grant_type": "client_credentials"}  # RFC 6749, section 4.4.2
-Fields = dict[str, str | Secret | tuple[str, ...]]  # of a form
 _MINUTE = timedelta(minutes=1)  # the shortest life of an assertion that we present ourselves
 
 
@@ -93,6 +93,7 @@ class OAuthServer:
         self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
         self._shown = Throttle(clock.monotonic)
         self._registrations: dict[tuple[object, ...], Registration] = {}
+        self.revocation = Revocation(self)
         self.refusals = Refusals(clock)
 
     def minted_by(self, minter: Minter) -> OAuthServer:
@@ -155,7 +156,9 @@ class OAuthServer:
         """A new unsigned assertion for the client's own key."""
         return await self.draft_for(client, await key_of(await self.signer(client)), expires_at)
 
-    async def draft_for(self, client: ClientOptions, key: SigningKey, expires_at: datetime) -> Assertion:
+    async def draft_for(
+        self, client: ClientOptions, key: SigningKey, expires_at: datetime, audience: str = ""
+    ) -> Assertion:
         """A new unsigned assertion for this key; it ends within the server's maximum age."""
         now = self.clock.now()
         if self.config.max_age is not None:
@@ -163,7 +166,7 @@ class OAuthServer:
         certificate = await self.fetch(client.certificate) if client.certificate else None
         form = Form(
             client_id=client.client_id,
-            audience=(await self.located()).aud,
+            audience=audience or (await self.located()).aud,
             issuer=client.assertion_issuer,
             algorithm=Algorithm(client.algorithm),
             kid=client.kid,
@@ -178,11 +181,11 @@ class OAuthServer:
         """Sign an assertion."""
         return await signed(assertion, await self.signer(client))
 
-    async def vouched(self, client: ClientOptions, signer: Signer | None = None) -> Secret:
+    async def vouched(self, client: ClientOptions, signer: Signer | None = None, audience: str = "") -> Secret:
         """A signed assertion that lives for a minute, for a request of our own; `signer` may be another one."""
         signer = signer or await self.signer(client)
         key = await key_of(signer)
-        return await signed(await self.draft_for(client, key, self.clock.now() + _MINUTE), signer)
+        return await signed(await self.draft_for(client, key, self.clock.now() + _MINUTE, audience), signer)
 
     # calls
 
@@ -199,6 +202,12 @@ class OAuthServer:
             if self.config.discovers:
                 raise
             return unknown(self.config, fault)
+
+    @property
+    def may_revoke(self) -> bool:
+        """Whether it has a revocation endpoint, or nobody knows yet that it has none. No call is made."""
+        told = self._discovery.told
+        return bool(self.config.revocation_url) or told is None or bool(told.revocation)
 
     async def located(self) -> OAuthTargetConfig:
         """The options of the target, with the token endpoint that the issuer names where they have none. Raises as
@@ -238,6 +247,10 @@ class OAuthServer:
                 raise
             unread = f"; some servers answer so when they cannot read our key set: {hint}"  # Ory Hydra 2.3.0
             raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
+
+    async def post(self, url: str, auth: Auth | None, form: Fields) -> HttpResponse:
+        """A form for a further endpoint of the server. Raises as `HttpClient.request` does."""
+        return await self._http.at(url).request("POST", "", auth, form=form)
 
     async def _grant(self, url: str, form: Fields, auth: Auth | None, hint: str) -> Granted:
         if self.config.tenant and self.config.tenant_in == "form":

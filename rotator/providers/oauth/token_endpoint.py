@@ -36,6 +36,7 @@ _WORDS = {
         "unauthorized_client, its secret or key is another, or this grant is not switched on for it (on Keycloak: a"
         " service account for client_credentials, direct access for a password)"
     ),
+    "unsupported_token_type": "unsupported_token_type, it does not revoke access tokens of this form",
     "invalid_grant": "invalid_grant, the password or the refresh token is wrong, spent or revoked",
     "invalid_target": "invalid_target, an audience or resource (`parameters`) that it does not give this client",
     "invalid_request": (
@@ -94,16 +95,16 @@ def _where_its_key_is(client: ClientOptions) -> str:
 
 
 class ClientDenied(Refused):
-    """The token endpoint refuses this client or its request. `error`: the registered word, or empty.
+    """An endpoint refuses this client or its request. `error`: the registered word, or empty.
 
     The word counts, not the status: for the same fault Keycloak 26.4.0 sends 400 where oidc-provider 9.13.3 sends 401.
     """
 
-    def __init__(self, status: int, error: str, hint: str = "") -> None:
-        """`hint`: what to compare when the client is refused."""
-        words = _WORDS.get(error) or error or "no word of an OAuth server's, is token_url right?"
+    def __init__(self, status: int, error: str, hint: str = "", endpoint: str = "token") -> None:
+        """`hint`: what to compare when the client is refused. `endpoint`: which one, as its option `<endpoint>_url`."""
+        words = _WORDS.get(error) or error or f"no word of an OAuth server's, is {endpoint}_url right?"
         more = f": {hint}" if hint and error in UNKNOWN | {"invalid_request"} else ""
-        super().__init__(f"the token endpoint answers {status}: {words}{more}")
+        super().__init__(f"the {endpoint} endpoint answers {status}: {words}{more}")
         self.error = error
         self.words: Words = status, error
 

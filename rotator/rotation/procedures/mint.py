@@ -24,10 +24,12 @@ from rotator.rotation.faults import Conflict, Duplicate, MinterRefused, NeedsPer
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import known
 from rotator.rotation.phases import RejectedState
-from rotator.rotation.procedures import install
+from rotator.rotation.procedures import install, publish
 from rotator.rotation.record import Candidate, HoldReason, Record, Token
+from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Burn, Look, Mint
 from rotator.rotation.token_names import parse
+from rotator.rotation.wording import when
 
 
 def mint(seen: Observation, record: Record, step: Mint) -> Procedure[ev.Event]:
@@ -47,7 +49,19 @@ def mint(seen: Observation, record: Record, step: Mint) -> Procedure[ev.Event]:
         return ev.MintLost(seen.at, f"the target's answer cannot be used: {wrong}")
     pending = seen.capabilities(record.target).needs_install
     staged = yield from stage(seen, record, minted, pending=pending)
+    if isinstance(staged, ev.MintLost) and _revokes_by_value(seen, record):
+        return replace(staged, reason=f"{staged.reason}; {(yield from _given_up(record, minted.token, minted.secret))}")
     return replace(staged, supplied=brings) if isinstance(staged, ev.Staged) else staged
+
+
+def _given_up(record: Record, token: Token, secret: Secret) -> Procedure[str]:
+    """Revoke a value while we have it; what became of it, in words. Where that fails, it ends by its date."""
+    try:
+        yield from RevokeToken(record.target, token, secret)
+    except (Transient, Refused) as fault:
+        end = f" at {when(token.expires_at)}" if token.expires_at else ""
+        return f"it is expected to end by itself{end}, as it cannot be revoked: {fault.reason}"
+    return "it was revoked"
 
 
 def _taken(seen: Observation, record: Record, name: str) -> Procedure[ev.Event]:
@@ -125,7 +139,9 @@ def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
     can = seen.capabilities(record.target)
     if not can.overlap:
         return (yield from install.put_back(seen, record, step))
-    if not can.can_revoke:  # only we have seen the candidate, and it ends by its own date
+    if _revokes_by_value(seen, record):
+        return (yield from _burn_by_value(seen, record, step))
+    if not can.can_revoke or can.revokes_by_value:  # only we have seen the candidate, and it ends by its own date
         return ev.Burned(seen.at, (), step.give_up)
     if waiting := install.unsettled(seen, record):
         return waiting
@@ -139,6 +155,31 @@ def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
         found[record.candidate.token.id] = record.candidate.token
     keep = known(replace(record, state=RejectedState()))
     return (yield from _ended(seen, record, step, [token for token in found.values() if token.id not in keep]))
+
+
+def _revokes_by_value(seen: Observation, record: Record) -> bool:
+    """Whether a candidate can be ended by its value, and nothing else ends with it."""
+    return seen.capabilities(record.target).revokes_by_value and record.ends_together != record.target
+
+
+def _burn_by_value(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
+    """Revoke the candidate by its staged value. Where that is lost or has no effect, it ends by its date."""
+    candidate, staged = record.candidate, (yield from publish.unstage(seen, record))
+    if candidate is None or staged is None or known(replace(record, state=RejectedState())) & {candidate.token.id}:
+        return ev.Burned(seen.at, (), step.give_up)
+    trouble = "not proven dead"
+    try:
+        yield from RevokeToken(record.target, staged.token, staged.secret)
+        if (yield from ProveDead(record.target, staged.token, staged.secret)):
+            return ev.Burned(seen.at, (candidate.token.id,), step.give_up)
+    except (Transient, Refused) as fault:
+        trouble = f"not revoked: {fault.reason}"
+    if record.failures + 1 < _TRIES:
+        return seen.faulted("burn", f"{trouble}: {candidate.token.id}", of_target=False)
+    return ev.Burned(seen.at, (), step.give_up)
+
+
+_TRIES = 3  # to revoke what ends by its date as well; the next attempt does not wait longer
 
 
 def _ended(seen: Observation, record: Record, step: Burn, doomed: list[Token]) -> Procedure[ev.Event]:

@@ -197,7 +197,11 @@ def _silent(credential: Credential, record: Record, can: Capabilities) -> str:
     remedy = f'set on_foreign = "overwrite"{release} and let `rotate now` write a new one'
     by_hand = f"then end the old one by hand on target {credential.target}, where only you know which it is"
     ended = (
-        by_hand if can.overlap and can.can_revoke else "the old one ends by its date" if can.overlap else "it ends this"
+        by_hand
+        if can.overlap and can.can_revoke and not can.revokes_by_value
+        else "the old one ends by its date"
+        if can.overlap
+        else "it ends this"
     )
     return f"values of kind {credential.kind} do not say whose they are, so none is adopted: {remedy}; {ended}"
 

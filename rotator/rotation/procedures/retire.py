@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rotator.rotation import events as ev
 from rotator.rotation import lost_value, second_vault
-from rotator.rotation.answers import Accepted, Document, Unknown
+from rotator.rotation.answers import Accepted, Capabilities, Document, Unknown
 from rotator.rotation.calls import (
     DestroySlot,
     FindTokens,
@@ -17,7 +17,7 @@ from rotator.rotation.calls import (
     VerifyValue,
 )
 from rotator.rotation.credential import OnForeign
-from rotator.rotation.faults import CannotPresent, Conflict, NeedsPerson, Refused, Transient
+from rotator.rotation.faults import CannotPresent, Conflict, MinterRefused, NeedsPerson, Refused, Transient
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import ConsumerContent, is_stray
 from rotator.rotation.phases import CondemnedState
@@ -36,7 +36,9 @@ def condemn(seen: Observation, record: Record, step: Condemn) -> Procedure[ev.Ev
     current, predecessor = record.current, record.predecessor
     if current is None or predecessor is None:
         raise ValueError("nothing to condemn")
-    if left := (yield from _left_to_expire(seen, predecessor)):
+    if step.overdue and (end := predecessor.token.expires_at):
+        return ev.LeftToExpire(seen.at, end, record.failure.said if record.failure else _OVERDUE)
+    if left := (yield from _left_to_expire(seen, record, predecessor)):
         return left
     proof = yield from _proof(seen, record, current)
     if not isinstance(proof, str):
@@ -60,18 +62,33 @@ def condemn(seen: Observation, record: Record, step: Condemn) -> Procedure[ev.Ev
     return seen.held(HoldReason.STILL_USED, verdict.text)
 
 
-def _left_to_expire(seen: Observation, predecessor: PublishedValue) -> Procedure[ev.Event | None]:
+def _left_to_expire(seen: Observation, record: Record, predecessor: PublishedValue) -> Procedure[ev.Event | None]:
     """The event of a predecessor that ends by its own date, for which nothing has to be proven.
 
     None if we have to revoke it, or if a person has to end it because its date is unknown.
     """
-    can = seen.capabilities(predecessor.target)
+    can, why = seen.capabilities(predecessor.target), ""
     if can.can_revoke:
-        return None
+        why = (yield from _not_to_revoke(seen, record, predecessor)) if can.revokes_by_value else ""
+        if not why:
+            return None
     if can.mint_ends_predecessor and (yield from _is_dead(seen, predecessor))[0]:
         return ev.LeftToExpire(seen.at, seen.at)
     until = (yield from InspectToken(predecessor.target, predecessor.token)).expires_at
-    return ev.LeftToExpire(seen.at, until) if until else None
+    return ev.LeftToExpire(seen.at, until, why) if until else None
+
+
+def _not_to_revoke(seen: Observation, record: Record, predecessor: PublishedValue) -> Procedure[str]:
+    """Why a predecessor that is revoked by its value is left to its date, in words; empty: it is revoked."""
+    if record.ends_together == predecessor.target and not record.emergency:
+        return f"at target {predecessor.target} the published value ends with it"
+    if (yield from published_value(seen, predecessor)) is None:
+        return f"version {predecessor.version} of {predecessor.place} is gone from Vault, and only its value ends it"
+    return ""
+
+
+_OVERDUE = "the next rotation is due before its grace is over"
+_TRIES = 3  # to revoke what ends by its date as well
 
 
 def _proof(seen: Observation, record: Record, current: PublishedValue) -> Procedure[ev.Event | str]:
@@ -146,27 +163,77 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
             return objected
         if content is not ConsumerContent.CURRENT:
             evidence = _by_now(evidence, _unproven(seen.value(doc, record)))
+    secret = (yield from published_value(seen, predecessor)) if can.revokes_by_value else None
     yield from StillOurs()  # an operator may have begun an undo since
-    to_do, ended = "", f"revoked; {evidence}"
+    to_do, ended, refusal = "", f"revoked; {evidence}", ""
     try:
-        outcome = yield from RevokeToken(predecessor.target, predecessor.token)
+        outcome = yield from RevokeToken(predecessor.target, predecessor.token, secret)
         ended = f"revoked ({outcome.value}); {evidence}"
     except NeedsPerson as fault:
         to_do, ended = fault.reason, _BY_PERSON
+    except Refused as fault:
+        if isinstance(fault, MinterRefused) or not _has_a_date(record, can, predecessor):
+            raise
+        refusal, ended = fault.reason, f"it was dead already; {evidence}"
     try:
         dead, how = yield from _is_dead(seen, predecessor)
     except NeedsPerson as fault:
         to_do, dead, how = fault.reason, False, ""
     if not dead and to_do:
         return ev.LeftToPerson(seen.at, to_do)
+    if not dead and refusal:
+        return _unrevoked(seen, record, predecessor, f"its revocation is refused: {refusal}")
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
-        return _alive(seen, record, f"predecessor {predecessor.token.id} {said}")
-    if record.ends_at and not can.mint_ends_predecessor:
+        waited = _alive(seen, record, f"predecessor {predecessor.token.id} {said}")
+        if isinstance(waited, ev.Deferred) or dead is None or not _has_a_date(record, can, predecessor):
+            return waited
+        return _unrevoked(seen, record, predecessor, "it is still accepted after its revocation")
+    expired = record.ends_at or (can.revokes_by_value and predecessor.token.has_expired(seen.now))
+    if expired and not can.mint_ends_predecessor:
         return ev.Retired(seen.at, f"{predecessor.token.id} expired at {when(predecessor.token.expires_at)}")
     if can.mint_ends_predecessor:
         ended = "the mint of its successor ended it, or its date did"
-    return ev.Retired(seen.at, f"{predecessor.token.id} is dead, {how}; {ended}")
+    proof = f"{predecessor.token.id} is dead, {how}; {ended}"
+    if can.revokes_by_value and record.ends_at is None:
+        return (yield from _with_the_published(seen, record, proof))
+    return ev.Retired(seen.at, proof)
+
+
+def _has_a_date(record: Record, can: Capabilities, predecessor: PublishedValue) -> bool:
+    """Whether it ends by its own date as well, and was not left to that yet."""
+    by_date = can.revokes_by_value or not can.can_revoke
+    return by_date and record.ends_at is None and predecessor.token.expires_at is not None
+
+
+def _unrevoked(seen: Observation, record: Record, predecessor: PublishedValue, reason: str) -> ev.Event:
+    """The event of a revocation without effect: after some tries its date must do."""
+    end = predecessor.token.expires_at
+    if end is None or record.failures + 1 < _TRIES:
+        return seen.faulted("revoke", reason, of_target=False)
+    return ev.LeftToExpire(seen.at, end, reason)
+
+
+def _with_the_published(seen: Observation, record: Record, proof: str) -> Procedure[ev.Event]:
+    """The event of a dead predecessor, once it is known whether the published value has ended with it.
+
+    Servers may end every token of one authorisation together (RFC 7009, section 2.1).
+    """
+    current = record.current
+    secret = seen.value(seen.consumer, record) if seen.consumer else None
+    if current is None or secret is None or seen.fingerprint(secret) != current.fingerprint:
+        return ev.Retired(seen.at, proof)
+    try:
+        verdict = yield from VerifyValue(current.target, current.token, secret)
+    except CannotPresent:
+        return ev.Retired(seen.at, proof)
+    if isinstance(verdict, Unknown):
+        return seen.faulted("revoke", verdict.reason, verdict.retry_after)
+    if isinstance(verdict, Accepted):
+        return ev.Retired(seen.at, proof)
+    if not record.failures:  # it counts when it is said again
+        return seen.faulted("revoke", f"the published value: {verdict.reason}", of_target=False)
+    return ev.Retired(seen.at, proof, verdict.reason)
 
 
 def look_whether_ended(seen: Observation, record: Record, step: LookWhetherEnded) -> Procedure[ev.Event]:

@@ -57,6 +57,15 @@ class Grants:
         grant = self._issued.get(digest(value))
         return grant if grant and self._clock() < grant.expires_at else None
 
+    def end(self, value: str) -> None:
+        """End one token."""
+        self._issued.pop(digest(value), None)
+
+    def living(self, client_id: str) -> int:
+        """How many tokens of a client live."""
+        now = self._clock()
+        return sum(grant.client_id == client_id and now < grant.expires_at for grant in self._issued.values())
+
     def revoke(self, client_id: str) -> None:
         """End every token of a client."""
         self._issued = {key: grant for key, grant in self._issued.items() if grant.client_id != client_id}

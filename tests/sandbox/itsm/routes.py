@@ -13,6 +13,7 @@ from tests.sandbox.itsm.grants import Grant
 from tests.sandbox.itsm.model import ItsmModel
 from tests.sandbox.itsm.refusals import Refusal, api
 from tests.sandbox.itsm.registrations import PATH
+from tests.sandbox.itsm.revocation import RevocationEndpoint
 from tests.sandbox.itsm.token_endpoint import TokenEndpoint
 from tests.sandbox.messages import Request, Response
 
@@ -53,6 +54,7 @@ class ItsmSite:
         """Acts on the model."""
         self._model = model
         self._tokens = TokenEndpoint(model)
+        self._revocation = RevocationEndpoint(model, self._tokens)
         own = ApplicationApi(model)
         self._routes = (
             Route("GET", "/api/Application", "admin", own.list),
@@ -83,6 +85,10 @@ class ItsmSite:
         path = request.path
         if (request.method, path) == ("POST", "/auth/token"):
             return self._tokens.serve(request)
+        if (request.method, path) == ("POST", "/auth/revoke"):
+            return self._revocation.revoke(request)
+        if (request.method, path) == ("POST", "/auth/introspect"):
+            return self._revocation.introspect(request)
         if (request.method, path.lower()) == ("GET", "/api/authinfo"):
             names = self._model.names()
             return Response.document({"auth_url": names["auth_url"], "tenant_id": self._model.tenant})

@@ -47,6 +47,10 @@ class Rules:
     refresh_leeway: float = 0.0  # for which a spent one is still taken
     refresh_ends_access: bool = False  # a refresh ends the client's access tokens at once
     ends_family: bool = True  # after that, it ends all that descend from the same authorisation
+    revocation: str = "one"  # what a revocation ends: one, nothing, family
+    revocation_refused: str = ""  # the word with which each is refused
+    own_audience: bool = False  # other endpoints want their own URL in an assertion, not the token endpoint's
+    introspection: str = "truth"  # or everything, nothing: what is active
     status: int = 400
     badly_proven: str = "invalid_client"  # the word for a wrong secret, and for a missing one
     nobody: int = 401  # the status when `iss` or `sub` is missing
@@ -83,7 +87,15 @@ PRESETS = {
         ahead=0.0,
         untimely_crashes=True,
     ),
-    "spring": Rules(single_use=False, max_age=None, tolerance=60.0, ahead=60.0, status=401, refresh_ends_access=True),
+    "spring": Rules(
+        single_use=False,
+        max_age=None,
+        tolerance=60.0,
+        ahead=60.0,
+        status=401,
+        refresh_ends_access=True,
+        own_audience=True,
+    ),
     "halo": Rules(
         algorithms=("PS256",),
         audiences=("token_url", "auth_url", "issuer"),

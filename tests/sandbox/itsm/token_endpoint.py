@@ -36,14 +36,14 @@ class TokenEndpoint:
 
     def serve(self, request: Request) -> Response:
         """One token request. Raises Refusal; a wrong tenant is a 500, as seen on hosted instances."""
-        form = _form(request)
+        form = read_form(request)
         tenant = (request.parameters("tenant") or [form.get("tenant", "")])[0]
         if tenant != self._model.tenant:
             raise crash()
         granting = self._granting.get(form.get("grant_type", ""))
         if granting is None:
             raise oauth("unsupported_grant_type", "This grant type is not supported")
-        application = self._authenticated(form)
+        application = self.authenticated(form)
         if application.public and form["grant_type"] == "client_credentials":
             raise oauth("unauthorized_client", "A public client has no credentials")
         resources = self._resources(form)
@@ -81,7 +81,8 @@ class TokenEndpoint:
         asked = frozenset(form.get("scope", "").split())
         return asked & scopes if asked else scopes, renewal
 
-    def _authenticated(self, form: dict[str, str]) -> Application:
+    def authenticated(self, form: dict[str, str], endpoint: str = "token") -> Application:
+        """The client that proves itself at this endpoint. Raises Refusal."""
         assertion, rules = form.get("client_assertion", ""), self._model.rules
         named = subject(assertion) if assertion else form.get("client_id", "")
         if assertion and not named:
@@ -97,18 +98,21 @@ class TokenEndpoint:
         if application.shared_secret and form.get("client_secret"):
             raise oauth("invalid_request", "A client proves itself in one way")
         if application.demands_assertion:
-            self._check_assertion(form, assertion, application)
+            self._check_assertion(form, assertion, application, endpoint)
         bare = not form.get("client_secret") and not application.public
         if bare and (rules.with_secret or not application.demands_assertion):
             raise oauth(rules.badly_proven, "The 'client_secret' parameter is missing.", 401)
         return application
 
-    def _check_assertion(self, form: dict[str, str], assertion: str, application: Application) -> None:
+    def _check_assertion(self, form: dict[str, str], assertion: str, application: Application, endpoint: str) -> None:
         if not assertion:
             raise oauth("invalid_client", "A client assertion is required", self._model.rules.status)
         if form.get("client_assertion_type") != BEARER:
             raise oauth("invalid_client", "The assertion type is missing or unknown", self._model.rules.status)
-        self._model.assertions.check(assertion, application, self._model.rules, self._model.names())
+        names = self._model.names()
+        if self._model.rules.own_audience:
+            names["token_url"] = f"{self._model.url}/auth/{endpoint}"
+        self._model.assertions.check(assertion, application, self._model.rules, names)
 
     def _scopes(self, wanted: str, application: Application) -> frozenset[str]:
         """A request without scope is granted none: 200, and a token that no call takes."""
@@ -124,7 +128,8 @@ class TokenEndpoint:
         return frozenset(asked)
 
 
-def _form(request: Request) -> dict[str, str]:
+def read_form(request: Request) -> dict[str, str]:
+    """A form, and what the header says of the client. Raises Refusal."""
     if request.media_type != FORM:
         raise oauth("invalid_request", "The body is not a form")
     pairs = parse_qsl(request.body.decode("ascii", "replace"), keep_blank_values=True)

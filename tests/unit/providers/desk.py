@@ -85,7 +85,8 @@ async def running(preset: str, clock: HandClock, **keys: Any) -> AsyncIterator[D
         ring = Keys({SECRET: secret, KEY: private_pem(rsa_key())})
         keys = {name: each.replace("URL", itsm.url) if isinstance(each, str) else each for name, each in keys.items()}
         wanted = {"tenant": "acme", "timeout": timedelta(seconds=5)}
-        target = OAuthTargetConfig(url=itsm.url, **{**wanted, **keys})
+        given = {name: f"{itsm.url}{each}" if str(each).startswith("/auth") else each for name, each in keys.items()}
+        target = OAuthTargetConfig(url=itsm.url, **{**wanted, **given})
         site = OAuthServer(HttpClient("desk", target, clock, ring.fetch), target, ring, clock)
         try:
             yield Desk(itsm, site, ring, clock, client)
