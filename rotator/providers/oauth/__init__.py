@@ -168,7 +168,8 @@ OAUTH_KINDS: dict[str, Kind] = {
         needs_minter=False,
         only_expires=True,
         revokes_by_value=revokes,
-        end_by_hand="nobody can end it before its date, unless the server at {url} can; disable the application there",
+        end_by_hand="its value, which Vault has, ends it at the revocation endpoint, if {url} has one; else it ends by"
+        " its date, or with its application there",
         document_field="access_token",
         default_lifetime=timedelta(hours=1),
     ),
