@@ -55,11 +55,8 @@ _FLEET = "Pauses of the whole installation."
 _OF_LOGIN = (_SELF, _LOGIN)  # what concerns the token itself is where the login is
 _PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _WISH, _NODE)
 _READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
-KEPT_OPTIONS = (
-    "jwks",
-    "refresh_token",
-    "registration_access_token",
-)  # options that name a document which a provider keeps in Vault
+REPLACED_OPTIONS = ("refresh_token", "registration_access_token")  # each use may replace what these name
+KEPT_OPTIONS = ("jwks", *REPLACED_OPTIONS)  # options that name a document which a provider keeps in Vault
 
 
 def grants(settings: Settings) -> tuple[PolicyRule, ...]:
@@ -161,7 +158,7 @@ def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[Pol
     elif key == "jwks" and value:
         yield PolicyRule(_document(settings, SecretRef(SecretSource.VAULT, str(value))), _WRITE, _KEPT)
     elif isinstance(value, SecretRef) and value.source is SecretSource.VAULT:
-        kept = key in KEPT_OPTIONS  # each use replaces it
+        kept = key in REPLACED_OPTIONS
         yield PolicyRule(_document(settings, value), _WRITE if kept else _READ, _KEPT if kept else _REFERRED)
 
 

@@ -11,7 +11,7 @@ import anyio
 
 from rotator.app.factories import local_secret
 from rotator.app.secret_resolver import identity
-from rotator.app.vault_policy import KEPT_OPTIONS, entries
+from rotator.app.vault_policy import KEPT_OPTIONS, REPLACED_OPTIONS, entries
 from rotator.ports import Capabilities, Clock, Document, Fault, Refused
 from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
@@ -24,6 +24,9 @@ from rotator.testing.kit import BrokenRule, Kit, NotApplicable, Row, RuleVerdict
 from rotator.testing.memory_vault import MemoryStore, MemoryVault
 
 PATIENCE = 240.0  # seconds that a rule waits for the end of a token
+NO_KEEPING = (
+    "each use may replace it, and the kit has no Vault to keep the next one in: see `rotate check`, and a rotation"
+)
 NO_VAULT = "the kit calls no Vault; put this secret into a file for the test"
 _FEW = 25  # approximate number of mints of the rules
 _CALLS = 30  # approximate number of calls of one rotation, each killed once
@@ -86,6 +89,8 @@ def chosen(settings: Settings, kind: str, name: str) -> Credential:
     for key, ref in entries((target, credential)):
         if isinstance(ref, SecretRef) and ref.source is SecretSource.VAULT and key not in KEPT_OPTIONS:
             raise Refused(f"{ref}: {NO_VAULT}")
+        if isinstance(ref, SecretRef) and key in REPLACED_OPTIONS:
+            raise Refused(f"{key} {ref}: {NO_KEEPING}")
     minter = target.minter
     if minter is not None and minter.self_minting:
         raise Refused("minter = {self = true} has nothing to begin with here: give the target a minter for the test")

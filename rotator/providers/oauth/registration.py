@@ -40,7 +40,8 @@ _SELDOM = timedelta(
 _UNDER_WAY = timedelta(minutes=1)  # an update that was sent so short a time ago may be another process's, and end well
 _ANOTHER = (
     "on Keycloak it is made anew at Clients, NAME, Credentials, Registration access token; Ory Hydra 2.3.0 makes one"
-    " only with a client, so there delete the client by its admin API and create it again with the same client_id"
+    " only with a client, so there delete the client by its admin API and create it again, with the same client_id"
+    " and the public keys that it had"
 )
 OWN_WAY_OF_SECRETS = (
     "A registration changes keys, and no client secret: Ory Hydra refuses a chosen one, Keycloak ignores it. A secret"

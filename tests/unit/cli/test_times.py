@@ -89,6 +89,18 @@ def test_a_kit_without_vault_refuses_a_secret_there_before_anything_is_tried(tmp
     assert "vault:secret/minters/blog#token: the kit calls no Vault" in ended.output
 
 
+def test_a_kit_without_vault_refuses_what_each_use_may_replace(tmp_path) -> None:
+    more = (
+        '[targets.sso]\nkind = "oauth"\nurl = "https://sso.example"\n[credentials.crm]\ntarget = "sso"\npath = "crm"\n'
+    )
+    more += 'kind = "assertion-key"\nclient_id = "crm"\nregistration_client_uri = "https://sso.example/register/crm"\n'
+    more += 'registration_access_token = {vault = "secret/reg/crm#token"}\n'
+    words = ["conformance", "assertion-key", "--settings", str(write(tmp_path, SOUND + more)), "--yes"]
+    ended = CliRunner().invoke(rotate, words)
+    assert ended.exit_code == 2
+    assert "registration_access_token vault:secret/reg/crm#token: each use may replace it" in ended.output
+
+
 def test_when_a_stray_was_used_last_is_said_once() -> None:
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
     nobody = SimpleNamespace(place=None, credential="", said="")
