@@ -37,7 +37,7 @@ _TRIES = 5
 _SELDOM = timedelta(
     hours=1
 )  # between two looks with a refused token: something in front of the server may have said so
-_UNDER_WAY = timedelta(minutes=1)  # an update that was sent so short a time ago may be another process's, and end well
+_WRITE = timedelta(seconds=30)  # for the write after an update
 _ANOTHER = (
     "on Keycloak it is made anew at Clients, NAME, Credentials, Registration access token; Ory Hydra 2.3.0 makes one"
     " only with a client, so there delete the client by its admin API and create it again, with the same client_id"
@@ -71,9 +71,14 @@ class Registration:
     """One client's registration, a `JwksStore`. Every verb may raise Transient, and NeedsPerson with what to do."""
 
     def __init__(
-        self, http: HttpClient, document_store: DocumentStore, options: AssertionKeyOptions, clock: Clock
+        self,
+        http: HttpClient,
+        document_store: DocumentStore,
+        options: AssertionKeyOptions,
+        clock: Clock,
+        deadline: timedelta,
     ) -> None:
-        """`http`: at the client's registration_client_uri."""
+        """`http`: at the client's registration_client_uri; `deadline`: of a call."""
         if options.registration_access_token is None:
             raise ValueError("there is no registration_access_token")
         self._http = http
@@ -81,6 +86,7 @@ class Registration:
         self._ref = options.registration_access_token
         self._options = options
         self._clock = clock
+        self._under_way = deadline + _WRITE  # so long another process's update may go on, and end well
         self._lock = anyio.Lock()  # one call at a time: each may replace the token
         self._unwritten: tuple[Secret, Secret, Mapping[str, object]] | None = None  # spent, fresh, and what else
         self._mine = ""  # the mark of this process's last update
@@ -301,7 +307,7 @@ class Registration:
 
     def _is_under_way(self, document: Document) -> bool:
         mine = document.text(SENT) == self._mine
-        return not mine and _is_since(document, SENT, self._clock.now(), _UNDER_WAY)
+        return not mine and _is_since(document, SENT, self._clock.now(), self._under_way)
 
     def _refusal(self, document: Document) -> str:
         sent = document.text(SENT)[:19].replace("T", " ")

@@ -140,7 +140,9 @@ class OAuthServer:
             return None
         known = self._registrations.get(key := (uri, token, client.client_id, client.client_secret))
         if known is None:
-            known = Registration(self._http.at(uri), self.document_store(token.name), client, self.clock)
+            known = Registration(
+                self._http.at(uri), self.document_store(token.name), client, self.clock, self.config.deadline
+            )
             self._registrations[key] = known
         return known
 
