@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from tests.tools.oauth.consumers import LIMITS, opening, try_consumers
-from tests.tools.oauth.journey import Journey
-from tests.tools.oauth.server import announced, from_pypi, installed
+from tests.kit.certificates import Authority
+from tests.tools.oauth.journey import bearer, call, form
+from tests.tools.oauth.server import Client, Offer, Running, announced, basic, from_pypi, installed
 
 VERSIONS = ("django-oauth-toolkit==3.4.1", "django>=5.2,<5.3")
-NAMES = ("basic", "post", "by-password", "renewed")
 
 
 def install() -> Path:
@@ -19,38 +19,26 @@ def install() -> Path:
     return installed("django-oauth-toolkit", ", ".join(VERSIONS), lambda folder: from_pypi(folder, *VERSIONS))
 
 
-def try_secrets(minutes: float) -> int:
-    """Secrets, a password and a refresh token; the exit code."""
-    given = {name: secrets.token_hex(24) for name in (*NAMES, "password")}
-    with Journey() as journey:
-        command = [str(install() / "bin" / "python"), str(Path(__file__).with_name("django_site.py"))]
-        with announced([*command, str(journey.folder)], journey.folder / "site.log", given) as site:
-            journey.hand_over("renewed", site["refresh_token"])
-            settle(journey, site["url"], given)
-            daemon, uses = journey.daemon(), dict.fromkeys(NAMES, opening(f"{site['url']}/me"))
-            try_consumers(journey, daemon, uses, minutes)
-            journey.kill(daemon)
-            return journey.verdict()
+@contextmanager
+def run(folder: Path, outside: str, clients: list[Client], password: str, _tls: Authority) -> Iterator[Running]:
+    """`folder`: for its database and its log."""
+    command = [str(install() / "bin" / "python"), str(Path(__file__).with_name("django_site.py")), str(folder)]
+    looking = next(each for each in clients if each.method == "client_secret_basic")
+    given = {"password": password, "clients": [asdict(each) for each in clients]}
+    with announced(command, folder / "site.log", given) as site:
+        url = site["url"]
+        where = {
+            "token_url": f"{outside}/o/token/",
+            "revocation_url": f"{outside}/o/revoke_token/",
+            "introspection_url": f"{outside}/o/introspect/",
+        }
+        yield Running(
+            url,
+            opens=lambda token: bearer(f"{url}/me", token) == 200,
+            active=lambda token: bool(form(f"{url}/o/introspect/", {"token": token}, basic(looking))[1].get("active")),
+            consent=lambda client: str(call("POST", f"{url}/browser/{client.name}")[1]["refresh_token"]),
+            target=where,
+        )
 
 
-def settle(journey: Journey, url: str, given: dict[str, str]) -> None:
-    """The settings, as somebody would write them for this server."""
-    refs = {name: journey.secret(f"{name}-secret", value) for name, value in given.items()}
-    common: dict[str, Any] = {"target": "site", "kind": "oauth-token", "scopes": ["read"], "probe": "/me"}
-    common |= {"lifetime": "60s", "fraction": 0.33, "limits": LIMITS}
-    journey.credentials = {
-        name: {**common, "path": f"apps/{name}", "client_id": name, "client_secret": refs[name]} for name in NAMES
-    }
-    person = {"identity": {"name": "ada"}}
-    journey.credentials["basic"] |= {"auth_method": "client_secret_basic"}
-    journey.credentials["by-password"] |= {
-        "grant": "password",
-        "username": "ada",
-        "password": refs["password"],
-        **person,
-    }
-    kept = {"vault": "secret/renewals/renewed#refresh_token"}
-    journey.credentials["renewed"] |= {"grant": "refresh_token", "refresh_token": kept, **person}
-    journey.targets["site"] = {"kind": "oauth", "url": url, "token_url": f"{url}/o/token/", "calls": 100_000}
-    journey.targets["site"]["settle"] = "10s"
-    journey.save()
+OFFER = Offer(run, ("basic", "post", "password", "renewed"), token="/o/token/", revocation="/o/revoke_token/")

@@ -1,7 +1,7 @@
 """A small Django site with django-oauth-toolkit, run by the Python that has both: `python django_site.py FOLDER`.
 
-Reads the clients' secrets from stdin as JSON, prints one line of JSON with its address and a refresh token for the
-client `renewed`, as a consent in a browser would have left it. Tokens live for LIFE seconds.
+Reads its clients and the password of its user ada from stdin as JSON, prints one line of JSON with its address. A POST
+to /browser/CLIENT brings a refresh token, as a consent in a browser would. Tokens live for LIFE seconds.
 """
 
 import json
@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import django
 from django.conf import settings
 
-LIFE = 60
+LIFE = 600
 folder, given = Path(sys.argv[1]), json.load(sys.stdin)
 settings.configure(
     SECRET_KEY=secrets.token_hex(32),
@@ -40,6 +40,7 @@ from django.core.management import call_command  # noqa: E402 (Django has to be 
 from django.http import JsonResponse  # noqa: E402 (Django has to be set up first)
 from django.urls import include, path  # noqa: E402 (Django has to be set up first)
 from django.utils import timezone  # noqa: E402 (Django has to be set up first)
+from django.views.decorators.csrf import csrf_exempt  # noqa: E402 (Django has to be set up first)
 from oauth2_provider.decorators import protected_resource  # noqa: E402 (Django has to be set up first)
 from oauth2_provider.models import AccessToken, Application, RefreshToken  # noqa: E402 (Django has to be set up first)
 
@@ -50,7 +51,16 @@ def me(request):
     return JsonResponse({"name": owner.username if owner else ""})
 
 
-urlpatterns = [path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")), path("me", me)]
+@csrf_exempt
+def browser(_request, client):
+    return JsonResponse({"refresh_token": consented(applications[client], ada)})
+
+
+urlpatterns = [
+    path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
+    path("me", me),
+    path("browser/<client>", browser),
+]
 
 
 def consented(application, user):
@@ -76,28 +86,21 @@ class Quiet(WSGIRequestHandler):
 
 call_command("migrate", verbosity=0)
 ada = User.objects.create_user("ada", password=given["password"])
-GRANTS = {
-    "basic": "client-credentials",
-    "post": "client-credentials",
-    "by-password": "password",
-    "renewed": "authorization-code",
-}
 applications = {
-    name: Application.objects.create(
-        client_id=name,
-        client_secret=given[name],
-        client_type="confidential",
-        authorization_grant_type=grant,
+    each["name"]: Application.objects.create(
+        client_id=each["name"],
+        client_secret=each["secret"],
+        client_type="public" if each["method"] == "none" else "confidential",
+        authorization_grant_type=each["grant"].replace("_", "-").replace("refresh-token", "authorization-code"),
         redirect_uris="https://shop.example/back",
         user=ada,
-        name=name,
+        name=each["name"],
     )
-    for name, grant in GRANTS.items()
+    for each in given["clients"]
 }
 from django.core.wsgi import get_wsgi_application  # noqa: E402 (Django has to be set up first)
 
 server = make_server("127.0.0.1", 0, get_wsgi_application(), Server, Quiet)
-refresh = consented(applications["renewed"], ada)
-sys.stdout.write(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", "refresh_token": refresh}) + "\n")
+sys.stdout.write(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}) + "\n")
 sys.stdout.flush()
 server.serve_forever()

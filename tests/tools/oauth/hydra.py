@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 import subprocess
@@ -14,14 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.kit.certificates import Authority
 from tests.sandbox.openbao import free_port
 from tests.tools.oauth.journey import call, form
-from tests.tools.oauth.server import Client, Running, answering, from_go, installed
+from tests.tools.oauth.server import Client, Offer, Running, answering, basic, from_go, installed, resource
 
 VERSION = "2.3.0"
 MODULE = "github.com/ory/hydra/v2"
 POP = "github.com/gobuffalo/pop/v6=github.com/ory/pop/v6@v6.2.1-0.20241121111754-e5dfc0f3344b"
-LIFE, GRACE = "60s", "60s"  # of access tokens; in which a spent refresh token is taken once more
+LIFE, GRACE = "600s", "60s"  # of access tokens; in which a spent refresh token is taken once more
 BACK = "https://shop.example/back"
 
 
@@ -35,13 +35,10 @@ def install() -> Path:
 class Hydra:
     """Its two ports."""
 
-    def __init__(self, public: int, admin: int) -> None:
-        self.url = f"http://127.0.0.1:{public}"
+    def __init__(self, public: int, admin: int, outside: str) -> None:
+        """`outside`: what it calls itself."""
+        self.url, self.outside = f"http://127.0.0.1:{public}", outside
         self._admin = f"http://127.0.0.1:{admin}/admin"
-
-    @property
-    def token_url(self) -> str:
-        return f"{self.url}/oauth2/token"
 
     def admin(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """Raises AssertionError when it is refused."""
@@ -52,25 +49,31 @@ class Hydra:
     def introspect(self, token: str) -> dict[str, Any]:
         return dict(form(f"{self._admin}/oauth2/introspect", {"token": token})[1])
 
-    def register(self, client: Client) -> None:
-        body: dict[str, Any] = {
-            "client_id": client.name,
-            "grant_types": ["client_credentials"],
-            "token_endpoint_auth_method": client.method,
-            "scope": "read",
-        }
+    def register(self, client: Client) -> dict[str, Any]:
+        """What settings have to know of it."""
+        body: dict[str, Any] = {"client_id": client.name, "grant_types": [client.grant], "scope": "read"}
+        body |= {"token_endpoint_auth_method": client.method}
         if client.secret:
-            body["client_secret"] = client.secret
-        if client.jwks:
-            body |= {"jwks_uri": client.jwks, "token_endpoint_auth_signing_alg": client.algorithm}
-        if client.refreshes:
+            body |= {"client_secret": client.secret}
+        if client.algorithm:
+            body |= {"token_endpoint_auth_signing_alg": client.algorithm}
+        if client.jwks or client.key:
+            body |= {"jwks_uri": client.jwks} if client.jwks else {"jwks": {"keys": [client.key]}}
+        if client.grant == "refresh_token":
             body |= {"grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]}
             body |= {"scope": "read offline_access", "redirect_uris": [BACK]}
-        self.admin("POST", "/clients", body)
+        told = self.admin("POST", "/clients", body)
+        wanted = ("registration_client_uri", "registration_access_token")
+        return {name: told[name] for name in wanted} if client.key else {}
+
+    def renew(self, client: Client) -> str:
+        """Another registration access token: it comes with a client only."""
+        self.admin("DELETE", f"/clients/{client.name}")
+        return str(self.register(client)["registration_access_token"])
 
     def consent(self, client: Client) -> str:
         """A refresh token, by the dance that a browser, a login page and a consent page do."""
-        browser = _Browser()
+        browser = _Browser(self)
         wish = {"client_id": client.name, "response_type": "code", "redirect_uri": BACK}
         wish |= {"scope": "read offline_access", "state": secrets.token_hex(8)}
         at = browser.sent_from(f"{self.url}/oauth2/auth?{urlencode(wish)}")
@@ -83,9 +86,8 @@ class Hydra:
                 accepted,
             )
             at = browser.sent_from(told["redirect_to"])
-        login = base64.b64encode(f"{client.name}:{client.secret}".encode()).decode()
         fields = {"grant_type": "authorization_code", "code": _query(at)["code"], "redirect_uri": BACK}
-        status, told = form(self.token_url, fields, {"Authorization": f"Basic {login}"})
+        status, told = form(f"{self.url}/oauth2/token", fields, basic(client))
         assert status == 200, f"the code is refused: {status} {told.get('error')} {told.get('error_hint')}"
         return str(told["refresh_token"])
 
@@ -93,7 +95,9 @@ class Hydra:
 class _Browser:
     """Keeps cookies, follows nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, hydra: Hydra) -> None:
+        self._hydra = hydra
+
         class Still(urllib.request.HTTPRedirectHandler):
             def redirect_request(self, *_: Any) -> None:
                 return None
@@ -102,7 +106,8 @@ class _Browser:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies, Still())
 
     def sent_from(self, url: str) -> str:
-        """Where a page sends the browser."""
+        """Where a page sends the browser. Its address is the server's own, behind the relay."""
+        url = url.replace(self._hydra.outside, self._hydra.url)
         try:
             with self._opener.open(url, timeout=60) as answer:
                 status, where = answer.status, ""
@@ -120,22 +125,32 @@ def _query(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def run(folder: Path, clients: list[Client]) -> Iterator[Running]:
+def run(folder: Path, outside: str, clients: list[Client], _password: str, _tls: Authority) -> Iterator[Running]:
     """`folder`: for its settings, its database and its log."""
     program = str(install() / "server")
     public, admin = free_port(), free_port()
-    hydra = Hydra(public, admin)
+    hydra = Hydra(public, admin, outside)
     settings = folder / "hydra.json"
-    settings.write_text(json.dumps(_settings(folder, hydra.url, public, admin)))
+    settings.write_text(json.dumps(_settings(folder, outside, public, admin)))
     settings.chmod(0o600)
     flags = ["-c", str(settings), "--dev", "--sqa-opt-out"]
     subprocess.run([program, "migrate", "sql", "-e", "-y", *flags[:2]], check=True, capture_output=True)
     with answering([program, "serve", "all", *flags], folder / "hydra.log", f"{hydra.url}/health/ready", 60.0):
-        for client in clients:
-            hydra.register(client)
-        (renewed,) = (each for each in clients if each.refreshes)
-        consented = hydra.consent(renewed)
-        yield Running(hydra.token_url, hydra.introspect, consented, lambda: hydra.consent(renewed))
+        known = {client.name: hydra.register(client) for client in clients}
+
+        def active(token: str) -> bool:
+            return bool(hydra.introspect(token).get("active"))
+
+        yield Running(
+            hydra.url,
+            opens=active,
+            active=active,
+            consent=hydra.consent,
+            renew=hydra.renew,
+            target={"issuer": outside},
+            options=known,
+            own=resource(hydra.introspect),
+        )
 
 
 def _settings(folder: Path, issuer: str, public: int, admin: int) -> dict[str, Any]:
@@ -150,6 +165,11 @@ def _settings(folder: Path, issuer: str, public: int, admin: int) -> dict[str, A
         "secrets": {"system": [secrets.token_hex(32)]},
         "ttl": {"access_token": LIFE},
         "strategies": {"access_token": "opaque"},
+        "oidc": {"dynamic_client_registration": {"enabled": True}},
         "oauth2": {"grant": {"refresh_token": {"rotation_grace_period": GRACE}}},
         "log": {"level": "warn"},
     }
+
+
+NAMES = ("basic", "post", "ps256", "es384", "ps512", "renewed", "asserted", "pool", "transit", "key-url", "key-put")
+OFFER = Offer(run, NAMES, token="/oauth2/token", revocation="/oauth2/revoke")

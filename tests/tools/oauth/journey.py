@@ -16,18 +16,14 @@ import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
-
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rotator.rotation.secret import Secret
 from tests.sandbox.environment import to_toml
 from tests.sandbox.openbao import OpenBao, OpenBaoError, free_port
 from tests.system.daemon import Daemon, until
-from tests.unit.providers.keys import private_pem, rsa_key
 
 PATIENCE = 300.0  # seconds for one command or one wait, on a busy machine
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -86,6 +82,7 @@ class Journey:
         self.credentials: dict[str, dict[str, Any]] = {}
         self.secrets: list[Secret] = []  # none of these may be in anything that is printed or logged
         self.failed: list[str] = []
+        self.over = threading.Event()  # what goes on beside the main thread gives up
         self._began = time.monotonic()
         self._daemons: list[Daemon] = []
 
@@ -112,11 +109,6 @@ class Journey:
         path.chmod(0o400)
         return {"file": str(path)}
 
-    def key(self, name: str) -> tuple[rsa.RSAPrivateKey, dict[str, str]]:
-        """A private key, and how settings refer to it."""
-        made = rsa_key(number=len(self.secrets))
-        return made, self.secret(f"{name}.pem", private_pem(made).reveal())
-
     def hand_over(self, name: str, refresh_token: str) -> None:
         """A refresh token is written where settings say it is, as the person does who has consented."""
         self.secrets.append(Secret(refresh_token))
@@ -125,15 +117,8 @@ class Journey:
     def save(self) -> None:
         """Write the settings, and the policy that fits them, under a token that has nothing else."""
         token = self.folder / "vault-token"
-        auth = {"method": "token", "token": {"file": str(token)}}
-        document = {
-            "vault": {"address": self.bao.address, "auth": auth},
-            "daemon": {"socket": str(self.settings.with_suffix(".sock")), "reconcile": "10s", "lease": "30s"},
-            "status": {"jwks_listen": self.listen},
-            "targets": self.targets,
-            "credentials": self.credentials,
-        }
-        self.settings.write_text(to_toml(document))
+        status = {"status": {"jwks_listen": self.listen}}
+        self.write(self.settings, self.bao.address, self.targets, self.credentials, status)
         if not token.exists():
             token.write_text("none yet")
             token.chmod(0o600)
@@ -144,6 +129,19 @@ class Journey:
             made = Secret(self.bao.call("POST", "auth/token/create", wish)["auth"]["client_token"])
             self.secrets.append(made)
             token.write_text(made.reveal())
+
+    def write(self, path: Path, vault: str, targets: object, credentials: object, more: dict[str, Any]) -> None:
+        """Settings of a process of its own. `vault`: the address of the Vault."""
+        document = {
+            "vault": {
+                "address": vault,
+                "auth": {"method": "token", "token": {"file": str(self.folder / "vault-token")}},
+            },
+            "daemon": {"socket": str(path.with_suffix(".sock")), "reconcile": "10s", "lease": "30s"},
+            "targets": targets,
+            "credentials": credentials,
+        }
+        path.write_text(to_toml(document | more))
 
     # --- what a person types ----------------------------------------------------------------------------------------
 
@@ -176,20 +174,6 @@ class Journey:
         daemon.process.wait(30)
         self._daemons.remove(daemon)
         self.keeps_still(daemon.log.read_text())
-
-    def kill_at(self, daemon: Daemon, event: str, name: str) -> None:
-        """The same right after it has logged this event of a rotation, which somebody asks for."""
-
-        def asked() -> None:
-            with suppress(OSError, ValueError):
-                daemon.ask(name, within=PATIENCE)
-
-        seen = len(daemon.heard(event, credential=name))
-        asking = threading.Thread(target=asked, daemon=True)
-        asking.start()
-        until(f"{event} of {name}", lambda: len(daemon.heard(event, credential=name)) > seen, PATIENCE, 0.005)
-        self.kill(daemon)
-        asking.join(30)
 
     def now(self, *names: str) -> dict[str, str]:
         """`rotate now`, which has to succeed; what consumers of the first name read then: something else."""

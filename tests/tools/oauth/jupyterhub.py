@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 
 from tests.sandbox.openbao import free_port
 from tests.system.daemon import until
-from tests.tools.oauth.consumers import LIMITS, opening, try_consumers
-from tests.tools.oauth.journey import Journey, call
+from tests.tools.oauth.consumers import LIMITS, judged, opening, watched
+from tests.tools.oauth.journey import Journey, bearer, call
 from tests.tools.oauth.server import answering, from_pypi, installed
 
 VERSION = "6.1.1"
-PERIOD = 30.0  # seconds between two tokens that the person brings
+BROUGHT = 4  # tokens that the person brings, beside the first
 
 
 def install() -> Path:
@@ -59,7 +58,7 @@ def run(folder: Path) -> Iterator[Hub]:
         yield hub
 
 
-def try_manual(minutes: float) -> int:
+def try_manual(_only: str) -> int:
     """The exit code."""
     with Journey() as journey, run(journey.folder) as hub:
         tool: dict[str, Any] = {"target": "hub", "kind": "manual", "path": "apps/tool", "key": "access_token"}
@@ -71,20 +70,20 @@ def try_manual(minutes: float) -> int:
         daemon = journey.daemon()
         numbers = [bring(journey, hub)]
 
-        def person() -> None:
-            end = time.monotonic() + 60 * minutes - PERIOD
-            while time.monotonic() < end:
+        def person(_name: str) -> None:
+            for _ in range(BROUGHT):
                 numbers.append(bring(journey, hub))
-                ended = len(daemon.heard("predecessor.ended"))
+                asked, ended = (len(daemon.heard(f"predecessor.{each}")) for each in ("unended", "ended"))
                 until(
-                    "the person to be asked",
-                    lambda ended=ended: len(daemon.heard("predecessor.unended")) > ended,
-                    60.0,
+                    "the person to be asked", lambda asked=asked: len(daemon.heard("predecessor.unended")) > asked, 60.0
                 )
                 hub.end(numbers[-2])
                 until("its end to be proven", lambda ended=ended: len(daemon.heard("predecessor.ended")) > ended, 180.0)
 
-        try_consumers(journey, daemon, {"tool": opening(f"{hub.url}/hub/api/user")}, minutes, person)
+        journey.await_everything()
+        opens = opening(lambda token: bearer(f"{hub.url}/hub/api/user", token) == 200)
+        seen = watched(journey, {"tool": opens}, person)
+        journey.chapter("tool", lambda: judged(daemon, "tool", seen["tool"]))
         journey.kill(daemon)
         return journey.verdict()
 

@@ -1,32 +1,30 @@
-// Owns the real server of `make try-oidc-provider`: node oidc-provider on loopback, with a resource to try tokens on.
-// node server.mjs FOLDER_WITH_NODE_MODULES SETTINGS.json; it prints one JSON line, {"issuer": ...}, and runs until killed.
-//
-// Settings: {"clients": [...], "life": seconds of an access token, "resource": true for scopes of a resource server}.
+// A node oidc-provider on loopback, with a resource to try tokens on: node server.mjs FOLDER_WITH_NODE_MODULES
+// It reads {"issuer": ..., "clients": [...]} from stdin, prints {"url": ...}, and runs until killed.
 // Beside the provider's own routes there is
-//   GET  /api/me            who the access token is, 401 without a living one: what a resource server would ask
+//   GET  /resource           who the access token is, 401 without a living one: what a resource server would ask
 //   POST /browser/consent   what a person in a browser would bring about: the first refresh token of a client
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
-const [folder, settingsFile] = process.argv.slice(2);
-const settings = JSON.parse(readFileSync(settingsFile, 'utf8'));
+const [folder] = process.argv.slice(2);
+const settings = JSON.parse(readFileSync(0, 'utf8'));
 const found = createRequire(`${folder}/`).resolve('oidc-provider');
 const { Provider } = await import(pathToFileURL(found).href);
 
 const SCOPES = ['openid', 'offline_access', 'profile'];
 const API = 'urn:api';
-const life = settings.life ?? 600;
+const life = 600; // seconds, of an access token
 
 const server = createServer();
 await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-const issuer = `http://127.0.0.1:${server.address().port}`;
 
-const provider = new Provider(issuer, {
+const provider = new Provider(settings.issuer, {
   clients: settings.clients,
   scopes: SCOPES,
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none'],
+  enabledJWA: { clientAuthSigningAlgValues: ['HS256', 'PS256', 'PS512', 'ES384', 'EdDSA', 'Ed25519'] },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, name: 'Ada' }) }),
   claims: { openid: ['sub'], profile: ['name'] },
   rotateRefreshToken: true,
@@ -39,9 +37,9 @@ const provider = new Provider(issuer, {
     introspection: { enabled: true },
     revocation: { enabled: true },
     resourceIndicators: {
-      enabled: Boolean(settings.resource),
+      enabled: true,
       defaultResource: (ctx) => (ctx.oidc.params.grant_type === 'client_credentials' ? API : undefined),
-      getResourceServerInfo: () => ({ scope: 'api:read api:write', audience: API, accessTokenTTL: life, accessTokenFormat: 'opaque' }),
+      getResourceServerInfo: () => ({ scope: 'read', audience: API, accessTokenTTL: life, accessTokenFormat: 'opaque' }),
     },
   },
 });
@@ -57,7 +55,7 @@ async function me(request, response) {
   const value = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   const token = value && ((await provider.AccessToken.find(value)) ?? (await provider.ClientCredentials.find(value)));
   if (!token) return tell(response, 401, { error: 'invalid_token' });
-  return tell(response, 200, { client_id: token.clientId, sub: token.accountId, scope: token.scope ?? '' });
+  return tell(response, 200, { client_id: token.clientId, name: token.accountId, scope: token.scope ?? '' });
 }
 
 async function consent(request, response) {
@@ -74,7 +72,7 @@ async function consent(request, response) {
   return tell(response, 200, { refresh_token: await token.save() });
 }
 
-const own = { 'GET /api/me': me, 'POST /browser/consent': consent };
+const own = { 'GET /resource': me, 'POST /browser/consent': consent };
 const standard = provider.callback();
 server.on('request', (request, response) => (own[`${request.method} ${request.url}`] ?? standard)(request, response));
-process.stdout.write(`${JSON.stringify({ issuer, node: process.version })}\n`);
+process.stdout.write(`${JSON.stringify({ url: `http://127.0.0.1:${server.address().port}` })}\n`);

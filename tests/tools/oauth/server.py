@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -10,37 +11,85 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.kit.certificates import Authority
+from tests.kit.http_server import Heard, Reply
 from tests.system.daemon import until
 from tests.tools.oauth.journey import fetch, say
-from tests.tools.oauth.resource import Introspect
+from tests.tools.oauth.relay import Own
+
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
 class Client:
-    """A client as a server has to know it. `method`: of RFC 7591; `jwks`: where its key set is."""
+    """A client as a server has to know it. `method`: of RFC 7591; `jwks`: the address of its key set."""
 
     name: str
     method: str
+    grant: str = "client_credentials"
     secret: str = field(default="", repr=False)
+    algorithm: str = ""
     jwks: str = ""
-    algorithm: str = "PS256"
-    refreshes: bool = False
+    key: dict[str, Any] = field(default_factory=dict)  # its public key, kept by the server itself
+    certificate: str = ""  # PEM
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server at work. `refresh_token`: as a consent has left it; `consent`: another one, where it can be had."""
+    """A server at work. `opens`: whether a resource takes an access token; `active`: whether RFC 7662 says so."""
 
-    token_url: str
-    introspect: Introspect
-    refresh_token: str = field(repr=False)
-    consent: Callable[[], str] | None = None
-    target: dict[str, Any] = field(default_factory=dict)  # further settings of it
+    upstream: str
+    opens: Callable[[str], bool]
+    active: Callable[[str], bool]
+    consent: Callable[[Client], str]  # a new refresh token
+    renew: Callable[[Client], str] | None = None  # a new registration access token, for a client with this `key`
+    target: dict[str, Any] = field(default_factory=dict)  # further settings of it, and of its credentials by name
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    own: dict[str, Own] = field(default_factory=dict)  # what the relay before it answers
+    secure: str = ""  # where it takes certificates, without a relay
+
+
+Run = Callable[[Path, str, list[Client], str, Authority], AbstractContextManager[Running]]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """How a server is run, and which credentials of the story it takes.
+
+    `run` is given a folder, the address of the relay, the clients, a password for its user ada, and who signs
+    certificates.
+    """
+
+    run: Run
+    names: tuple[str, ...]
+    token: str  # the paths of its endpoints
+    revocation: str
+    scopes: tuple[str, ...] = ("read",)
+    probe: str = "/me"
+    identity: dict[str, str] = field(default_factory=lambda: {"name": "ada"})  # of tokens that ada consented to
+    jwks_cache: float = 5.0  # seconds for which a key set is believed
+    ends: bool = True  # a refresh ends the access token before it
+
+
+def resource(told: Callable[[str], dict[str, Any]]) -> dict[str, Own]:
+    """A resource at /me that asks RFC 7662."""
+
+    def me(heard: Heard) -> Reply:
+        token = heard.headers.get("Authorization", "").removeprefix("Bearer ")
+        found = told(token) if token else {}
+        return (200, {"name": found.get("sub", "")}, JSON) if found.get("active") else (401, {}, JSON)
+
+    return {"/me": me}
+
+
+def basic(client: Client) -> dict[str, str]:
+    """The header by which a client proves itself with its secret."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{client.name}:{client.secret}".encode()).decode()}
 
 
 # --- a process ------------------------------------------------------------------------------------------------------
@@ -109,14 +158,16 @@ def _last_words(log: Path) -> str:
 NICE = ("nice", "-n", "10")
 
 
-def installed(server: str, what: str, install: Callable[[Path], None]) -> Path:
-    """The folder that has the server, filled by `install` where it is not yet."""
+def installed(server: str, what: str, install: Callable[[Path], None], source: Path | None = None) -> Path:
+    """The folder that has the server, filled by `install` where it is not yet, or where `source` is younger."""
     folder = Path(sys.prefix) / ".cache" / server
-    if not (folder / ".installed").exists():
+    done = folder / ".installed"
+    youngest = max((each.stat().st_mtime for each in source.rglob("*")), default=0.0) if source else 0.0
+    if not done.exists() or done.stat().st_mtime < youngest:
         say(f"{what} into {folder}")
         folder.mkdir(parents=True, exist_ok=True)
         install(folder)
-        (folder / ".installed").touch()
+        done.touch()
     return folder
 
 
@@ -150,3 +201,20 @@ def from_maven(folder: Path, project: Path) -> None:
     """A project of ours with its dependencies, as one archive: folder/target/server.jar."""
     shutil.copytree(project, folder, dirs_exist_ok=True)
     subprocess.run([*NICE, "mvn", "-q", "-B", "package"], cwd=folder, check=True)
+
+
+def distribution(folder: Path, artifact: str, kind: str) -> None:
+    """A published archive `group:name:version`, unpacked without its first folder."""
+    get = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+    wanted = [f"-Dartifact={artifact}:{kind}", f"-DoutputDirectory={folder}"]
+    subprocess.run([*NICE, "mvn", "-q", "-B", get, *wanted], cwd=folder, check=True)
+    (archive,) = folder.glob(f"*.{kind}")
+    subprocess.run(["tar", "xf", str(archive), "-C", str(folder), "--strip-components=1"], check=True)
+    archive.unlink()
+
+
+def from_npm(folder: Path, package: str) -> None:
+    """folder/node_modules."""
+    subprocess.run(
+        ["npm", "install", "--no-fund", "--no-audit", "--silent", "--prefix", str(folder), package], check=True
+    )

@@ -18,10 +18,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.web.servlet.context.ServletWebServerInitializedEvent;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Lazy;
 import org.springframework.context.event.EventListener;
 import org.springframework.security.authentication.UsernamePasswordAuthenticationToken;
 import org.springframework.security.config.Customizer;
@@ -31,6 +33,7 @@ import org.springframework.security.oauth2.core.AuthorizationGrantType;
 import org.springframework.security.oauth2.core.ClientAuthenticationMethod;
 import org.springframework.security.oauth2.core.OAuth2AccessToken;
 import org.springframework.security.oauth2.core.OAuth2RefreshToken;
+import org.springframework.security.oauth2.jose.jws.MacAlgorithm;
 import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
 import org.springframework.security.oauth2.server.authorization.InMemoryOAuth2AuthorizationService;
 import org.springframework.security.oauth2.server.authorization.OAuth2Authorization;
@@ -44,16 +47,21 @@ import org.springframework.security.oauth2.server.authorization.settings.ClientS
 import org.springframework.security.oauth2.server.authorization.settings.OAuth2TokenFormat;
 import org.springframework.security.oauth2.server.authorization.settings.TokenSettings;
 import org.springframework.security.web.SecurityFilterChain;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RestController;
 
 /**
- * A Spring Authorization Server. Its clients come as JSON on stdin; one line of JSON on stdout has its address and a
- * refresh token for the client "renewed", as a consent in a browser would have left it.
+ * A Spring Authorization Server. Its issuer and its clients come as JSON on stdin; one line of JSON on stdout has its
+ * address. A POST to /browser/CLIENT brings a refresh token, as a consent in a browser would.
  */
+@RestController
 @SpringBootApplication
 public class Site {
-  static final Duration LIFE = Duration.ofSeconds(60);
-  static final String REFRESH = UUID.randomUUID() + "-" + UUID.randomUUID();
+  static final Duration LIFE = Duration.ofSeconds(600);
   static JsonNode given;
+  @Autowired @Lazy RegisteredClientRepository known;
+  @Autowired @Lazy OAuth2AuthorizationService authorizations;
 
   public static void main(String[] arguments) throws Exception {
     given = new ObjectMapper().readTree(System.in);
@@ -63,7 +71,7 @@ public class Site {
   @EventListener
   void ready(ServletWebServerInitializedEvent event) throws Exception {
     String url = "http://127.0.0.1:" + event.getWebServer().getPort();
-    System.out.println(new ObjectMapper().writeValueAsString(Map.of("url", url, "refresh_token", REFRESH)));
+    System.out.println(new ObjectMapper().writeValueAsString(Map.of("url", url)));
     System.out.flush();
   }
 
@@ -77,8 +85,16 @@ public class Site {
   }
 
   @Bean
+  SecurityFilterChain browser(HttpSecurity http) throws Exception {
+    return http.securityMatcher("/browser/**")
+        .authorizeHttpRequests(each -> each.anyRequest().permitAll())
+        .csrf(each -> each.disable())
+        .build();
+  }
+
+  @Bean
   AuthorizationServerSettings settings() {
-    return AuthorizationServerSettings.builder().build();
+    return AuthorizationServerSettings.builder().issuer(given.get("issuer").asText()).build();
   }
 
   @Bean
@@ -91,7 +107,7 @@ public class Site {
   @Bean
   RegisteredClientRepository clients() {
     List<RegisteredClient> made = new ArrayList<>();
-    given.fields().forEachRemaining(each -> made.add(client(each.getKey(), each.getValue())));
+    given.get("clients").forEach(each -> made.add(client(each.get("name").asText(), each)));
     return new InMemoryRegisteredClientRepository(made);
   }
 
@@ -99,17 +115,22 @@ public class Site {
     RegisteredClient.Builder client = RegisteredClient.withId(name).clientId(name).scope("read");
     client.authorizationGrantType(AuthorizationGrantType.CLIENT_CREDENTIALS);
     client.clientAuthenticationMethod(new ClientAuthenticationMethod(told.get("method").asText()));
-    if (told.has("secret")) {
-      client.clientSecret("{noop}" + told.get("secret").asText());
+    String secret = told.get("secret").asText();
+    if (!secret.isEmpty()) {
+      client.clientSecret((told.get("method").asText().endsWith("jwt") ? "" : "{noop}") + secret); // it signs as it is
     }
-    if (told.has("jwks")) {
-      client.clientSettings(
-          ClientSettings.builder()
-              .jwkSetUrl(told.get("jwks").asText())
-              .tokenEndpointAuthenticationSigningAlgorithm(SignatureAlgorithm.from(told.get("algorithm").asText()))
-              .build());
+    String algorithm = told.get("algorithm").asText();
+    if (!algorithm.isEmpty()) {
+      ClientSettings.Builder keys = ClientSettings.builder();
+      if (told.get("jwks").asText().isEmpty()) {
+        keys.tokenEndpointAuthenticationSigningAlgorithm(MacAlgorithm.from(algorithm));
+      } else {
+        keys.jwkSetUrl(told.get("jwks").asText());
+        keys.tokenEndpointAuthenticationSigningAlgorithm(SignatureAlgorithm.from(algorithm));
+      }
+      client.clientSettings(keys.build());
     }
-    if (told.has("refreshes")) {
+    if (told.get("grant").asText().equals("refresh_token")) {
       client.authorizationGrantType(AuthorizationGrantType.AUTHORIZATION_CODE);
       client.authorizationGrantType(AuthorizationGrantType.REFRESH_TOKEN);
       client.redirectUri("https://shop.example/back");
@@ -121,12 +142,17 @@ public class Site {
   }
 
   @Bean
-  OAuth2AuthorizationService authorizations(RegisteredClientRepository clients) {
-    OAuth2AuthorizationService service = new InMemoryOAuth2AuthorizationService();
+  OAuth2AuthorizationService authorizations() {
+    return new InMemoryOAuth2AuthorizationService();
+  }
+
+  @PostMapping("/browser/{name}")
+  Map<String, String> consent(@PathVariable("name") String name) {
     Instant now = Instant.now();
+    String refresh = UUID.randomUUID() + "-" + UUID.randomUUID();
     Principal ada = new UsernamePasswordAuthenticationToken("ada", null, AuthorityUtils.createAuthorityList("ROLE_USER"));
-    service.save(
-        OAuth2Authorization.withRegisteredClient(clients.findByClientId("renewed"))
+    authorizations.save(
+        OAuth2Authorization.withRegisteredClient(known.findByClientId(name))
             .principalName("ada")
             .authorizationGrantType(AuthorizationGrantType.AUTHORIZATION_CODE)
             .authorizedScopes(Set.of("read"))
@@ -134,8 +160,8 @@ public class Site {
             .accessToken(
                 new OAuth2AccessToken(
                     OAuth2AccessToken.TokenType.BEARER, UUID.randomUUID().toString(), now, now.plus(LIFE), Set.of("read")))
-            .refreshToken(new OAuth2RefreshToken(REFRESH, now, now.plus(Duration.ofDays(1))))
+            .refreshToken(new OAuth2RefreshToken(refresh, now, now.plus(Duration.ofDays(1))))
             .build());
-    return service;
+    return Map.of("refresh_token", refresh);
   }
 }
