@@ -264,6 +264,8 @@ class Trial:
                 row = await self._try(verb, act)
                 refused = refused or (verb == "verify" and row.level is FindingLevel.REFUSAL)
                 yield row
+            if provider.capabilities.revokes_by_value:
+                rows += await self._spared(provider)
         except NeedsPerson as fault:
             made_by_person = True
             rows.append(
@@ -283,6 +285,17 @@ class Trial:
             yield Finding(
                 FindingLevel.WARNING, f"target {self.credential.target}: cause ({self.credential.name})", text
             )
+
+    async def _spared(self, provider: Provider) -> list[Finding]:
+        """Whether what is published has outlived the end of the disposable token: servers may end more than one."""
+        record = (await self.actor.journal.load(self.credential.name)).record
+        current = record.current if record and record.phase is Phase.SETTLED and not record.refused_at else None
+        secret = await _value(self.actor, self.credential, current)
+        verdict = await provider.verify(current.token, secret) if current and secret else None
+        if not isinstance(verdict, Rejected):
+            return [self._row("others", "what is published lives on")] if isinstance(verdict, Accepted) else []
+        text = f"the end of the disposable token has ended what is published as well: {verdict.reason}"
+        return [self._row("others", text, _Stop(text))]
 
     async def _causes(self, provider: Provider) -> list[str]:
         try:

@@ -202,6 +202,10 @@ class Refusals:
             return Unknown(fault.reason, fault.retry_after)
         return _otherwise(call, answer)
 
+    def last(self, call: ProbeCall) -> Secret | None:
+        """The value of the same credential that was accepted last; it may have ended since."""
+        return self._positive.last(call.whose)
+
     async def dead(self, call: ProbeCall, secret: Secret) -> bool | None:
         """Whether the target refuses a value that is to end; None where that cannot be known."""
         verdict = await self.verdict(call, secret, keep=False)

@@ -104,7 +104,9 @@ class Campaign:
         with ExitStack() as stack:
             self.kind.add(self.world, at.name)
             told = wired(stack, self.world, at.heard, at.line.judge)
-            stack.enter_context(self.start(at, quick(self.world, at.name, only=[at.name], **told)))
+            stack.enter_context(
+                self.start(at, quick(self.world, at.name, only=[at.name], revokes=self.kind.revokes, **told))
+            )
             self.rest(at)
             self.prober.watch(at.name)
             stack.callback(self.prober.leave, at.name)
@@ -199,6 +201,8 @@ def late(calls: Sequence[Call]) -> list[Point]:
 
 
 def _writes(call: Call) -> bool:
+    if "/auth/revoke" in call.path:
+        return True
     return call.method != "GET" and not any(part in call.path for part in ("/journal/", "/auth/", "/destroy/"))
 
 

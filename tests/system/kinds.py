@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -67,6 +68,10 @@ class Heard:
         if body:
             self.kept.append(body.decode())
 
+    def made(self, key: str) -> set[str]:
+        """The values that the desk has made and Vault was ever given, staged, or published under `key`."""
+        return {value for text in self.kept for value in re.findall(rf'"(?:value|{key})": ?"([^"]+)"', text)}
+
     def known(self, number: str) -> Iterator[tuple[str, str]]:
         """The properties and values that this application was told and that somebody may know."""
         for whose, name, value in sorted(self.told):
@@ -86,6 +91,7 @@ class Kind:
     use: Callable[[Desk | None, str, Document], Use]
     settings: Callable[[Desk, str], dict[str, Any]] = lambda desk, name: {}
     applications: tuple[str, ...] = ()
+    revokes: bool = False  # access tokens are revoked at the desk
     overlap: bool = True  # consumers of what is published never notice a rotation
     faults: Callable[[World, str, Document, Heard], list[str]] = lambda world, name, document, heard: []
 
@@ -104,6 +110,8 @@ def kind_of(world: World, name: str) -> Kind:
     """By its settings."""
     settings = world.credentials[name]
     kind = settings.get("kind", "halo-pat")
+    if kind == "oauth-token" and "retire" in settings:
+        return KINDS["oauth-token-revoked"]
     return KINDS["halo-client-secret-two" if "second_application" in settings else kind]
 
 
@@ -202,6 +210,16 @@ def _others_are_refused(world: World, name: str, document: Document, heard: Hear
                 wrong.append(f"another {what} of application {number} is accepted")
     wire.close()
     return wrong
+
+
+def _older_are_refused(world: World, name: str, document: Document, heard: Heard) -> list[str]:
+    """Of all values that Vault was ever given, only what is published opens the desk."""
+    field = kind_of(world, name).document_field
+    wire, made = Wire(_desk(world).url), heard.made(field)
+    assert document[field] in made, "what is published was never heard on the wire"
+    open_ = [value for value in made if value != document[field] and ask(wire, opens(value))[0] == 200]
+    wire.close()
+    return [f"{len(open_)} older values are accepted"] if open_ else []
 
 
 def _api_key(world: World, name: str, document: Document, heard: Heard) -> list[str]:
@@ -303,6 +321,22 @@ KINDS = {
                 "every": "30m",
             },
             ("",),
+        ),
+        Kind(
+            "oauth-token-revoked",
+            "access_token",
+            lambda desk, name, document: opens(document["access_token"]),
+            lambda desk, name: {
+                "kind": "oauth-token",
+                **desk.client(name),
+                "probe": STATUS,
+                "lifetime": "1h",
+                "every": "30m",
+                "retire": {"after": "1s"},
+            },
+            ("",),
+            revokes=True,
+            faults=_older_are_refused,
         ),
         Kind(
             "halo-api-key",

@@ -28,12 +28,14 @@ def quick(
     vault: str = "",
     halo: str = "",
     desk: str | Mapping[str, Any] = "",
+    revokes: bool = False,
     **sections: Any,
 ) -> Path:
     """Settings of one daemon, with instance and socket called `name`; `only` these credentials, or all there are.
 
     `vault`, `halo` and `desk` are the addresses it is told, should it meet proxies there; consumers know the desk by
     its own. Instead of an address, `desk` may be further options of its section. Sections add to the quick defaults.
+    `revokes`: access tokens are revoked at the desk.
     """
     wanted = {key: {**values, **sections.pop(key, {})} for key, values in DEFAULTS.items()}
     wanted["daemon"] = {"instance": name, "socket": str(world.folder / f"{name}.sock"), **wanted["daemon"]}
@@ -42,6 +44,7 @@ def quick(
     elif desk and world.desk:
         times = {key: wanted["target"][key] for key in ("settle", "timeout", "deadline")}
         sections["desk"] = {"url": desk, "audience": f"{world.desk.url}/auth/token", **times}
+        sections["desk"] |= {"revocation_url": f"{desk}/auth/revoke"} if revokes else {}
     seen = copy(world)  # many daemons at once are told different things of the same world
     seen.credentials = {key: world.credentials[key] for key in only or world.credentials}
     seen.vault_address, seen.halo_url = vault or world.vault_address, halo or world.halo_url

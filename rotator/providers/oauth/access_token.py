@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from rotator.ports import (
     Capabilities,
@@ -29,6 +30,7 @@ from rotator.ports import (
     Verdict,
 )
 from rotator.providers.http.auth import DocumentStore
+from rotator.providers.oauth import introspection
 from rotator.providers.oauth.config import AccessTokenOptions, revokes
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import causes
@@ -132,7 +134,22 @@ class AccessToken(Expiring):
         """By its date; before it, where the server revokes, whether the probe refuses it."""
         if not self._revokes or self._dead(token):
             return await super().is_dead(token, secret)
-        return await self._server.refusals.dead(self._probe(token), secret) if secret else None
+        if secret is None:
+            return None
+        dead = await self._server.refusals.dead(self._probe(token), secret)
+        return await self._introspected(secret) if dead is None else dead
+
+    async def _introspected(self, secret: Secret) -> bool | None:
+        """Whether the server says that it is dead, where the probe does not tell."""
+        living = self._server.refusals.last(self._probe(Token("")))
+        if living is None or living.matches(secret):
+            return None
+        try:
+            return not await introspection.active(
+                partial(self._server.revocation.says_active, self._options), secret, living
+            )
+        except (Transient, Refused):
+            return None
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Ask for a token: with the secret, a fresh assertion, or both. Its life is the server's to decide.

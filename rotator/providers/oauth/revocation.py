@@ -1,17 +1,19 @@
-"""Revocation of access tokens by their value (RFC 7009), by a client that proves itself as at the token endpoint."""
+"""Revocation (RFC 7009) and introspection (RFC 7662) of access tokens by a client that proves itself as elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
-from rotator.ports import Refused
+from rotator.ports import Refused, Transient
 from rotator.providers.http.auth import Auth
 from rotator.providers.http.client import HttpResponse
 from rotator.providers.keys.assertion import ASSERTION_TYPE
 from rotator.providers.keys.signing import Signer
-from rotator.providers.oauth.config import ClientOptions, OAuthTargetConfig
+from rotator.providers.oauth.config import AccessTokenOptions, ClientOptions, OAuthTargetConfig, revokes
 from rotator.providers.oauth.discovery import Endpoints
+from rotator.providers.oauth.introspection import invented, unbelievable
 from rotator.providers.oauth.token_endpoint import UNKNOWN, ClientDenied, introduced, to_compare
 from rotator.rotation.secret import Secret, SecretRef
 
@@ -20,6 +22,8 @@ Fields = dict[str, str | Secret | tuple[str, ...]]  # of a form
 
 class RevokingServer(Protocol):
     """What a revocation needs of a server."""
+
+    config: OAuthTargetConfig
 
     async def endpoints(self) -> Endpoints: ...
     async def located(self) -> OAuthTargetConfig: ...
@@ -44,6 +48,32 @@ class Revocation:
         if not url:
             raise Refused("the server names no revocation endpoint", remedy="set revocation_url, if it has one")
         await self.ask(client, "revocation", url, {"token": value, "token_type_hint": "access_token"})
+
+    async def says_active(self, client: ClientOptions, value: Secret) -> object:
+        """What the server says of an access token: the field `active`. Raises as `ask`."""
+        url = (await self._server.endpoints()).introspection
+        if not url:
+            raise Refused("the server names no introspection endpoint")
+        form: dict[str, str | Secret] = {"token": value, "token_type_hint": "access_token"}
+        answer = await self.ask(client, "introspection", url, form)
+        return answer.document.get("active") if isinstance(answer.document, dict) else None
+
+    async def findings(self, client: ClientOptions) -> list[str]:
+        """What a person should know before either endpoint is needed, by an invented token. Raises as `endpoints`."""
+        if not isinstance(client, AccessTokenOptions) or not revokes(self._server.config, client):
+            return []
+        endpoints, found = await self._server.endpoints(), list[str]()
+        if endpoints.revocation:
+            try:
+                await self.revoke(client, invented())
+            except (Transient, Refused) as fault:
+                found.append(f"access tokens of {client.client_id} end by their date: {fault.reason}")
+        if endpoints.introspection:
+            try:
+                await unbelievable(partial(self.says_active, client))
+            except (Transient, Refused) as fault:
+                found.append(fault.reason)
+        return found
 
     async def ask(
         self, client: ClientOptions, endpoint: str, url: str, form: Mapping[str, str | Secret]

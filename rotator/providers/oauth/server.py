@@ -388,6 +388,7 @@ class OAuthServer:
             lifetime = asserting[0].lifetime or timedelta(0)
             found += await server_checks.findings(self, asserting[0].options, lifetime)
         for each in credentials:
+            found += await self.revocation.findings(each.options)
             registration = self.registration(each.options) if isinstance(each.options, AssertionKeyOptions) else None
             found += await registration.findings() if registration else []
         by_secret = [

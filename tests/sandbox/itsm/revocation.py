@@ -40,6 +40,6 @@ class RevocationEndpoint:
         form = read_form(request)
         application = self._tokens.authenticated(form, "introspect")
         truth = self._model.grants.find(form.get("token", "")) is not None
-        active = {"truth": truth, "everything": True, "nothing": False}[self._model.rules.introspection]
-        answer = Response.document({"active": active})
+        active = {"truth": truth, "everything": True, "nothing": False}.get(self._model.rules.introspection)
+        answer = Response.document({} if active is None else {"active": active})
         return Response(answer.status, answer.headers, answer.body, application.name)

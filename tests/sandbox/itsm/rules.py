@@ -50,7 +50,7 @@ class Rules:
     revocation: str = "one"  # what a revocation ends: one, nothing, family
     revocation_refused: str = ""  # the word with which each is refused
     own_audience: bool = False  # other endpoints want their own URL in an assertion, not the token endpoint's
-    introspection: str = "truth"  # or everything, nothing: what is active
+    introspection: str = "truth"  # or everything, nothing, silence: what is called active
     status: int = 400
     badly_proven: str = "invalid_client"  # the word for a wrong secret, and for a missing one
     nobody: int = 401  # the status when `iss` or `sub` is missing
