@@ -193,7 +193,8 @@ class Campaign:
                 self.broken[ONE].append(f"{where}: {len(found)} tokens live")
 
     async def _judge_dead(self, where: str, old: PublishedValue) -> None:
-        made = next((each for each in self.kit.memory.minted if each.token.id == old.token.id), None)
+        minted = reversed(self.kit.memory.minted)  # a name may be an id, and is asked for again after a lost answer
+        made = next((each for each in minted if each.token.id == old.token.id), None)
         secret = self.kit.shown(made) if made else None
         if await self.kit.plain.is_dead(old.token, secret) is not True:
             self.broken[DEAD].append(f"{where}: the predecessor is not told dead")

@@ -55,3 +55,32 @@ def test_there_is_a_verdict_and_what_to_end_by_hand(
 def test_two_lengths_are_one_too_many() -> None:
     ended = CliRunner().invoke(operator_commands.revoke_command, ["bot", "--wait", "--within", "5m"])
     assert ended.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("events", "code", "said"),
+    [
+        (
+            ["left"],
+            1,
+            "a new value is published, but the old one was not revoked: it is accepted until it expires (left)",
+        ),
+        (["left", "retired"], 0, "proven dead: retired"),
+        (["retired"], 0, "proven dead: retired"),
+    ],
+)
+def test_what_was_left_to_its_date_is_told_with_its_reason(
+    events: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def alone(_settings: Any, _wanted: Any, _missed: Any) -> AsyncGenerator[dict[str, Any]]:
+        for each in events:
+            yield {"credential": "bot", "event": f"predecessor.{each}", "said": each}
+        yield {"verdicts": [{"credential": "bot", "answer": "done", "exit": 0, "said": "live"}], "exit": 0}
+
+    known: Any = settings()
+    monkeypatch.setattr(base, "reach", lambda config: base.Reach(known, "nowhere"))
+    monkeypatch.setattr(control, "answers", _nobody)
+    monkeypatch.setattr(standalone, "rotate_alone", alone)
+    ended = CliRunner().invoke(operator_commands.revoke_command, ["bot"])
+    assert ended.exit_code == code, ended.output
+    assert f"bot: {said}" in ended.output

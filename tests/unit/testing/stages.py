@@ -43,9 +43,9 @@ async def halo_pat(folder: Path, release: str = "2.26.0") -> AsyncIterator[Kit]:
 
 
 @asynccontextmanager
-async def expiring(folder: Path, name: str, preset: str) -> AsyncIterator[Kit]:
+async def expiring(folder: Path, name: str, preset: str, **target: Any) -> AsyncIterator[Kit]:
     clock = HandClock()
-    async with desk.running(preset, clock, calls=10_000) as world:
+    async with desk.running(preset, clock, calls=10_000, **target) as world:
         world.itsm.model.token_life = timedelta(seconds=60)
         credential = replace(settled(world.credential(name)), lifetime=timedelta(minutes=5))
         yield Kit(KINDS[name], credential, partial(_reopened, world, name), clock)
@@ -96,6 +96,7 @@ STAGES: dict[str, Stage] = {
     "client-assertion": partial(expiring, name="client-assertion", preset="halo"),
     "client-assertion, single use": partial(expiring, name="client-assertion", preset="keycloak"),
     "oauth-token": partial(expiring, name="oauth-token", preset="oidc-provider"),
+    "oauth-token, revoked": partial(expiring, name="oauth-token", preset="keycloak", revocation_url="/auth/revoke"),
     "assertion-key": assertion_key,
     "halo-api-key": partial(application, name="halo-api-key"),
     "halo-client-secret": partial(application, name="halo-client-secret"),

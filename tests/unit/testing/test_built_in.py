@@ -16,6 +16,7 @@ SPARED = {  # how many rules have nothing to say
     "halo-pat": 5,
     "client-assertion": 16,
     "oauth-token": 16,
+    "oauth-token, revoked": 12,
     "assertion-key": 4,
     "halo-api-key": 9,
     "halo-client-secret": 14,
