@@ -106,7 +106,7 @@ class AccessToken(Expiring):
 
     @property
     def _revokes(self) -> bool:
-        return revokes(self._server.config, self._options) and self._server.may_revoke
+        return revokes(self._server.config, self._options) and self._server.revocation.possible
 
     @property
     def capabilities(self) -> Capabilities:

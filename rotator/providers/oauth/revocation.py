@@ -12,7 +12,7 @@ from rotator.providers.http.client import HttpResponse
 from rotator.providers.keys.assertion import ASSERTION_TYPE
 from rotator.providers.keys.signing import Signer
 from rotator.providers.oauth.config import AccessTokenOptions, ClientOptions, OAuthTargetConfig, revokes
-from rotator.providers.oauth.discovery import Endpoints
+from rotator.providers.oauth.discovery import Discovery, Endpoints
 from rotator.providers.oauth.introspection import invented, unbelievable
 from rotator.providers.oauth.token_endpoint import UNKNOWN, ClientDenied, introduced, to_compare
 from rotator.rotation.secret import Secret, SecretRef
@@ -35,10 +35,17 @@ class RevokingServer(Protocol):
 class Revocation:
     """The endpoints of one server that are shown access tokens."""
 
-    def __init__(self, server: RevokingServer) -> None:
+    def __init__(self, server: RevokingServer, discovery: Discovery) -> None:
         """No call is made."""
         self._server = server
+        self._discovery = discovery
         self._audiences: dict[tuple[str, str], str] = {}  # what is taken, by client and address
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is a revocation endpoint, or nobody knows yet that there is none. No call is made."""
+        told = self._discovery.told
+        return bool(self._server.config.revocation_url) or told is None or bool(told.revocation)
 
     async def revoke(self, client: ClientOptions, value: Secret) -> None:
         """Ask for the end of an access token. An answer proves nothing: Ory Hydra 2.3.0 says 200 to another client's

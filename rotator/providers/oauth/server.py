@@ -93,7 +93,7 @@ class OAuthServer:
         self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
         self._shown = Throttle(clock.monotonic)
         self._registrations: dict[tuple[object, ...], Registration] = {}
-        self.revocation = Revocation(self)
+        self.revocation = Revocation(self, self._discovery)
         self.refusals = Refusals(clock)
 
     def minted_by(self, minter: Minter) -> OAuthServer:
@@ -204,12 +204,6 @@ class OAuthServer:
             if self.config.discovers:
                 raise
             return unknown(self.config, fault)
-
-    @property
-    def may_revoke(self) -> bool:
-        """Whether it has a revocation endpoint, or nobody knows yet that it has none. No call is made."""
-        told = self._discovery.told
-        return bool(self.config.revocation_url) or told is None or bool(told.revocation)
 
     async def located(self) -> OAuthTargetConfig:
         """The options of the target, with the token endpoint that the issuer names where they have none. Raises as
