@@ -22,7 +22,7 @@ import anyio
 
 from rotator.ports import Clock, Conflict, Document, NeedsPerson, Refused, Transient
 from rotator.providers.http.auth import Bearer, DocumentStore
-from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable
+from rotator.providers.http.client import Broken, HttpClient, HttpResponse, Unsendable
 from rotator.providers.keys.jwks import MARK, Change, Jwk, KeySet, parse
 from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.rotation.secret import Secret
@@ -42,6 +42,10 @@ _ANOTHER = (
     "on Keycloak it is made anew at Clients, NAME, Credentials, Registration access token; Ory Hydra 2.3.0 makes one"
     " only with a client, so there delete the client by its admin API and create it again, with the same client_id"
     " and the public keys that it had"
+)
+_BY_ITS_ID = (
+    "; Keycloak 26.5.1 answers an update so where the client's internal id is not its client_id: make the client"
+    " with its client_id as id"
 )
 OWN_WAY_OF_SECRETS = (
     "A registration changes keys, and no client secret: Ory Hydra refuses a chosen one, Keycloak ignores it. A secret"
@@ -161,6 +165,10 @@ class Registration:
             return await self._http.request(method, "", Bearer(held.token), json=body)
         except Unsendable:
             raise NeedsPerson(f"what {self._ref} holds is no token", remedy=self._remedy()) from None
+        except Broken as fault:
+            if method != "PUT":
+                raise
+            raise Broken(fault.what + _BY_ITS_ID, retry_after=fault.retry_after, date=fault.date) from None
         except Refused as fault:  # a page, or a redirect
             remedy = f"is registration_client_uri right, and does the server offer RFC 7592? {fault.remedy}"
             raise Transient(fault.what, remedy=remedy) from None

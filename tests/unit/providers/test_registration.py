@@ -318,7 +318,7 @@ async def test_the_next_token_is_a_secret_and_in_no_words(client: Client) -> Non
     client.world.itsm.faults.add("status", status=503, method="PUT", path="/register/*")
     minted = await client.provider.mint(NAME, None)
     kept = str(client.document_store.values["token"])
-    with pytest.raises(Transient) as trouble:
+    with pytest.raises(Transient, match=r"503.*Keycloak.* internal id") as trouble:
         await client.provider.install(minted)
     assert kept not in trouble.value.reason
     assert kept not in repr(vars(client.provider._registration))
