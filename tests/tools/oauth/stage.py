@@ -125,8 +125,8 @@ class Stage:
             found |= {"client_secret": self.journey.secret(f"{name}-secret", client.secret)}
         if found["kind"] == "oauth-token":
             found |= {"lifetime": "10m", "fraction": 0.66}
-            renewed = client.grant == "refresh_token"
-            found |= {} if renewed else {"retire": {"after": "1s"}}
+            ended = self.offer.ends and client.grant == "refresh_token"
+            found |= {} if ended else {"retire": {"after": "1s"}}
             if client.method not in ("private_key_jwt", "none"):
                 found |= {"auth_method": client.method}
         if client.algorithm:
