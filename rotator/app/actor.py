@@ -33,7 +33,7 @@ from rotator.observe.event_log import paused, troubled, unforeseen
 from rotator.observe.hooks import Hooks
 from rotator.observe.observers import FleetObserver, Observer, Observers
 from rotator.ports import Clock, Fault, Installation, MinterRefused, OnlyLooks, Provider, Refused
-from rotator.providers import Server, kind_of
+from rotator.providers import Kind, Server, kind_of, kind_on
 from rotator.providers.http.auth import Auth
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.ownership import TokenOwners
@@ -177,20 +177,31 @@ class Actor:
     def server(self, credential: Credential) -> Server:
         """The credential's target, opened once; with the credential as minter if it mints its own successor."""
         target = self.settings.targets[credential.target]
-        server = self._servers.get(target.name)
-        if server is None:
-            minter = partial(self._minter, target, credential)
-            kind = kind_of(credential.kind)
-            server = kind.open_target(target.name, target.config, minter, self.secret_resolver, self.clock)
-            self._servers[target.name] = server
+        server = self._opened(target, kind_of(credential.kind), credential)
         if target.minter and target.minter.self_minting:
             return server.minted_by(partial(self._minter, target, credential))
         return server
 
-    async def _minter(self, target: Target, credential: Credential) -> Auth:
+    def target(self, name: str) -> Server:
+        """A target by its name, opened once, which need not have a credential. Raises KeyError."""
+        ours = next((each for each in self.settings.credentials.values() if each.target == name), None)
+        target = self.settings.targets[name]
+        return self.server(ours) if ours else self._opened(target, kind_on(target.kind), None)
+
+    def _opened(self, target: Target, kind: Kind, credential: Credential | None) -> Server:
+        server = self._servers.get(target.name)
+        if server is None:
+            minter = partial(self._minter, target, credential)
+            server = kind.open_target(target.name, target.config, minter, self.secret_resolver, self.clock)
+            self._servers[target.name] = server
+        return server
+
+    async def _minter(self, target: Target, credential: Credential | None) -> Auth:
         minter = target.minter or Minter()
         if not minter.self_minting:
             return await identity(target, self.fetch)
+        if credential is None:
+            raise MinterRefused(f"a published token mints on {target.name}, and no credential has one there yet")
         try:
             record = (await self.journal.load(credential.name)).record
         except Refused as fault:

@@ -29,6 +29,7 @@ COMMANDS = {
     "adopt": "take over a value that somebody else wrote, without rotating it",
     "release": "lift a hold that a person has looked at",
     "claim": "this Vault is the only one: after a restore, or beside a copy that was made safe",
+    "targets": "the targets, and what is on one of them: ids of applications, names of roles",
     "strays": "tokens of ours on the targets that no record knows",
     "unused": "what lives on the targets and nobody uses",
     "receipts": "prove offline that a file of receipts is whole",
@@ -69,12 +70,14 @@ class _Lazy(click.Group):
 
 
 def _completed(command: click.Command) -> click.Command:
-    """A shell offers the names of credentials wherever a command asks for NAME or NAMES."""
-    from rotator.cli.completion import CredentialName
+    """A shell offers the names of credentials and of targets wherever a command asks for them."""
+    from rotator.cli.completion import SettingsName
 
     for param in command.params:
         if isinstance(param, click.Argument) and param.name in ("name", "names"):
-            param.type = CredentialName()
+            param.type = SettingsName("credentials")
+        elif param.name in ("target", "targets"):
+            param.type = SettingsName("targets")
     return command
 
 

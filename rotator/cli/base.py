@@ -87,6 +87,14 @@ def known(settings: Settings | None, names: Iterable[str]) -> None:
             raise click.UsageError(f"no credential is called {name!r}; {hint}")
 
 
+def known_target(settings: Settings | None, name: str) -> None:
+    """Raise UsageError (exit 2) with a suggestion for a target that is not in the settings."""
+    from rotator.settings.parsers import suggest
+
+    if settings and name and name not in settings.targets:
+        raise click.UsageError(f"no target is called {name!r}; {suggest(name, settings.targets)}")
+
+
 def gravest(states: Iterable[State]) -> int:
     """The exit code of a command that only looks at states."""
     from rotator.rotation.credential_state import GRAVEST_EXIT

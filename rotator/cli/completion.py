@@ -1,4 +1,4 @@
-"""`rotate completion`, and the names of credentials that a shell offers."""
+"""`rotate completion`, and the names of credentials and targets that a shell offers."""
 
 from __future__ import annotations
 
@@ -13,34 +13,38 @@ if TYPE_CHECKING:
     from rotator.settings.table_reader import Section
 
 
-class CredentialName(click.ParamType[str]):
-    """An argument with a credential's name. Names come from the settings files; faults are ignored."""
+class SettingsName(click.ParamType[str]):
+    """The name of a section of the settings files: of a credential, or of a target. Faults in them are ignored."""
 
     name = "name"
+
+    def __init__(self, kind: str) -> None:
+        """`kind`: "credentials" or "targets"."""
+        self._kind = kind
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The names that begin like this, without those already on the line."""
         given = ctx.params.get(param.name or "") or ()
         here = (given,) if isinstance(given, str) else given
         return [
-            CompletionItem(name, help=str(section.table.get("path", "")))
-            for name, section in sorted(_sections(ctx.find_root().params.get("config")).items())
+            CompletionItem(name, help=str(section.table.get("path") or section.table.get("url", "")))
+            for name, section in sorted(_sections(ctx.find_root().params.get("config"), self._kind).items())
             if name.startswith(incomplete) and name not in here
         ]
 
 
-def _sections(config: str | None) -> dict[str, Section]:
+def _sections(config: str | None, kind: str) -> dict[str, Section]:
     from rotator.settings import files
     from rotator.settings.table_reader import FaultList
 
-    return files.join(files.main_file(config), FaultList()).named["credentials"]
+    return files.join(files.main_file(config), FaultList()).named[kind]
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion_command(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes commands, options and the names of your credentials.
+    """Print the script that completes commands, options and the names of your credentials and targets.
 
     \b
     bash   rotate completion bash > /etc/bash_completion.d/rotate

@@ -1,4 +1,4 @@
-"""`strays`, `unused`, `verify`, `history`: questions that need a login to Vault or to targets.
+"""`strays`, `unused`, `verify`, `history`, `targets`: questions that need a login to Vault or to targets.
 
 The running daemon answers them, or without one an actor of our own. So they work for people who may ask the daemon and
 may not log in, and while the settings on disk are faulty.
@@ -20,6 +20,7 @@ from rotator.app import control
 from rotator.app.actor import Actor, reading
 from rotator.app.strays import Leftover, leftovers, plainly, prune, revoke_leftover
 from rotator.commands.history import History, history
+from rotator.commands.targets import TargetsFound, find_targets
 from rotator.commands.verify import ShownValue, ShowValues, VerifyResult
 from rotator.host.exit_codes import Exit
 from rotator.observe import logs
@@ -221,6 +222,7 @@ _LOOKS: dict[str, tuple[Callable[[Actor, Request], Awaitable[Any]], Any]] = {
     "unused": (look_unused, Unused),
     "history": (tell_history, History),
     "end": (end, EndedTokens),
+    "targets": (find_targets, TargetsFound),
 }
 _LONGEST = timedelta(days=36500).total_seconds()
 
@@ -239,7 +241,12 @@ class _Chosen(msgspec.Struct):
 
 
 # What a request must contain, by verb; `show` has the selection of `now`.
-_ARGUMENTS: dict[str, type[msgspec.Struct]] = {"unused": _Older, "history": _OneName, "end": _Chosen}
+_ARGUMENTS: dict[str, type[msgspec.Struct]] = {
+    "unused": _Older,
+    "history": _OneName,
+    "end": _Chosen,
+    "targets": _OneName,
+}
 _FAULTS: dict[int, type[Fault]] = {Exit.UNDECIDED: Transient, Exit.USAGE: OnlyLooks}
 ACTS = frozenset({"end"})
 _PART = 256 * 1024  # characters of an answer in one line
@@ -271,7 +278,8 @@ def verbs(
         look = shown if verb == "show" else partial(_LOOKS[verb][0], actor)
 
         async def answer(request: Request) -> Lines:
-            if request.get("vault") not in (None, installation(actor.settings)):
+            here, digest = installation(actor.settings), actor.settings.digest
+            if request.get("vault") not in (None, here) or request.get("digest", digest) != digest:
                 yield {"elsewhere": True}
                 return
             names, wrong = select(actor.settings, request) if verb == "show" else ((), _faulty(verb, request))

@@ -20,7 +20,7 @@ from rotator.providers.oauth import OAUTH_KINDS
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["KINDS", "Kind", "OutsideError", "Server", "default_kind", "kind_of", "load_outside"]
+__all__ = ["KINDS", "Kind", "OutsideError", "Server", "default_kind", "kind_of", "kind_on", "load_outside"]
 
 KINDS: dict[str, Kind] = {
     **HALO_CMS_KINDS,
@@ -46,6 +46,14 @@ def default_kind(family: str) -> Kind | None:
 def kind_of(name: str) -> Kind:
     """The kind with this name, built in or from another package that settings name. Raises KeyError."""
     return KINDS.get(name) or outside[name]
+
+
+def kind_on(family: str) -> Kind:
+    """Any kind of credential on this family of targets: all of them open it alike. Raises KeyError."""
+    for kind in (*KINDS.values(), *outside.values()):
+        if kind.family == family:
+            return kind
+    raise KeyError(family)
 
 
 def load_outside(names: Iterable[str]) -> tuple[dict[str, Kind], dict[str, str]]:

@@ -76,11 +76,13 @@ def load(
     kinds: Mapping[str, KindDescription] | None = None,
     *,
     vaultless: bool = False,
+    credentials: bool = True,
 ) -> Settings:
     """Read the settings: `path`, else the file $ROTATOR_CONFIG names, else /etc/rotator/rotator.toml.
 
-    `conf.d/*.toml` beside that file is read too. `vaultless`: [vault] may be missing, as no Vault is called. Raises
-    SettingsError with every fault, and nothing else.
+    `conf.d/*.toml` beside that file is read too. `vaultless`: [vault] may be missing, as no Vault is called.
+    `credentials` false: theirs and [defaults] are left out, whatever stands there. Raises SettingsError with every
+    fault, and nothing else.
     """
     fault_list = FaultList()
     joined = files.join(files.main_file(path), fault_list)
@@ -95,10 +97,11 @@ def load(
     known = {kind.family for kind in kinds.values()}
     families = {name: str(section.table.get("kind")) for name, section in sections.items()}
     families = {name: family for name, family in families.items() if family in known}
-    credentials = _credentials(joined, Known(targets, families, kinds, vault.mount, troubles), fault_list)
+    known_ones = Known(targets, families, kinds, vault.mount, troubles)
+    found = _credentials(joined, known_ones, fault_list) if credentials else {}
     _check_timeouts(joined, daemon, vault, targets)
-    _check_together(joined, daemon, vault, kinds, credentials)
-    _check_fit(joined, kinds, targets, credentials)
+    _check_together(joined, daemon, vault, kinds, found)
+    _check_fit(joined, kinds, targets, found)
     hooks = {
         name: read_hook(section, name, joined.named["credentials"]) for name, section in joined.named["hooks"].items()
     }
@@ -107,7 +110,7 @@ def load(
     if fault_list.faults:
         raise SettingsError(fault_list.faults)
     sound = {name: target for name, target in targets.items() if target is not None}
-    return Settings(vault, daemon, sound, credentials, joined.files, joined.digest, status, audit, *heard)
+    return Settings(vault, daemon, sound, found, joined.files, joined.digest, status, audit, *heard)
 
 
 def _absent(joined: files.Joined, fault_list: FaultList) -> Section:

@@ -16,6 +16,7 @@ import pytest
 
 from rotator.app.actor import Actor, acting
 from rotator.commands.check import check
+from rotator.commands.targets import find_targets
 from rotator.engine.context import SuppliedValue
 from rotator.engine.reconciler import Transition
 from rotator.observe.observers import Observers
@@ -247,6 +248,30 @@ async def test_check_reads_the_applications_and_changes_nothing(
         assert [row for row in ours if row.level is FindingLevel.REFUSAL] == []
         assert any("hard cut-over" in row.text for row in ours) == (more in (ONE, PAIR, TRANSIT))
         assert world.crm.changes == world.spare.changes == 0
+
+
+async def test_targets_lists_the_applications_and_shows_no_secret(openbao: OpenBao, mount: str, tmp_path: Path) -> None:
+    async with desk(openbao, mount, tmp_path, KEY, manage="false") as world:
+        key = (await office_key(world)).reveal()
+        world.spare.system = True
+        (row,) = (await find_targets(world.app, {"name": ""})).targets
+        assert (row.name, row.credentials, row.reachable) == ("desk", 1, True)
+        (table,) = (await find_targets(world.app, {"name": "desk"})).tables
+        crm, spare, chief = table.rows
+        assert (crm["id"], crm["client_id"], crm["name"]) == (world.crm.id, world.crm.client_id, "crm")
+        assert (crm["filled"], crm["roles"]) == (("API key 1",), ("sys-all-permissions",))
+        assert [each["system"] for each in table.rows] == [False, True, False]
+        assert ("never touched" in str(spare["note"]), "management" in str(chief["note"])) == (True, True)
+        assert table.settings == f'application = "{world.crm.id}"\nclient_id = "{world.crm.client_id}"'
+        assert not {key, SECRET} & set(re.findall(r"[\w-]+", repr(table)))
+        assert world.crm.changes == 0
+
+
+async def office_key(world: Desk) -> Secret:
+    """A key that somebody made there."""
+    value = Secret("canary-a-key-of-theirs")
+    world.crm.slots[0].put(value.reveal(), world.itsm.model.clock(), 90)
+    return value
 
 
 @pytest.mark.parametrize(("more", "key"), [(KEY, "api_key"), (TWO, "client_secret")])

@@ -44,6 +44,7 @@ FIRST: dict[str, tuple[list[str], int]] = {
     "adopt": ([NAME], Exit.FAILED),
     "release": ([NAME], Exit.FAILED),
     "claim": (["--yes"], Exit.FAILED),
+    "targets": ([], Exit.FAILED),
     "strays": ([], Exit.FAILED),
     "unused": ([], Exit.FAILED),
     "receipts": (["verify", "rotator.toml"], Exit.FAILED),

@@ -85,5 +85,6 @@ async def listed(server: _Server, held: set[str]) -> TargetTable:
 
 def _line(names: Iterable[str]) -> str:
     """How a credential names its roles."""
-    name = min(set(names) - _OF_EVERYBODY, default="")
+    found = sorted(set(names) - _OF_EVERYBODY)
+    name = next((each for each in found if "-view-" in each), found[0] if found else "")
     return f'roles = ["{name}"]' if name else ""

@@ -64,18 +64,18 @@ class HaloItsmServer(OAuthServer):
         try:
             if provider:
                 return [each async for each in provider.preview(credential.lifetime, keep)]
-            return await self._look(credential.options, proven=bool(keep))
+            return await self._look(credential.options)
         except MinterRefused as fault:
             if provider and self.applications.allowed:
                 raise
             remedy = fault.remedy or "compare `management` on the target; rotations go on without it"
             return [Remark(f"not looked at: {fault.what}", remedy, unseen=True)]
 
-    async def _look(self, client: ClientOptions, *, proven: bool) -> list[Remark]:
+    async def _look(self, client: ClientOptions) -> list[Remark]:
         record = await self.applications.of_client(client.client_id)
         if record is None:
             return [Remark(f"Halo lists no application with client id {client.client_id}", "compare `client_id`")]
-        found = [*of_client(record, client, proven=proven), *(of_assertions(record, client) if client.asserts else ())]
+        found = [*of_client(record, client, proven=True), *(of_assertions(record, client) if client.asserts else ())]
         if record.inactive:
             found.append(Remark(f"application {record.id} is inactive", "activate it in Halo", grave=True))
         return found

@@ -123,12 +123,9 @@ class SlotProvider(ABC):
         places = {(slot.application, slot.client_id): slot for slot in self.slots}
         if not self._api.readable:
             names = " and ".join(map(_name, places.values()))
-            said = (
-                f"not looked at: {names}; whether it exists, may be changed and has the rights it needs is found later"
-            )
-            yield Remark(
-                said, "set `management` on the target; manage_applications = false lets it look alone", unseen=True
-            )
+            said = f"not looked at: {names}; the first rotation will show whether it is there, with its rights"
+            remedy = "set `management` on the target; while manage_applications = false, it is used to look and no more"
+            yield Remark(said, remedy, unseen=True)
             return
         records = []
         for slot in places.values():

@@ -39,7 +39,9 @@ class Fleet:
     def __init__(self) -> None:
         names = {name: credential(name=name) for name in NAMES}
         vault = SimpleNamespace(address="http://v", mount="secret", prefix="rotator")
-        self.settings = SimpleNamespace(credentials=names, daemon=SimpleNamespace(read_only=False), vault=vault)
+        self.settings = SimpleNamespace(
+            credentials=names, daemon=SimpleNamespace(read_only=False), vault=vault, digest="d"
+        )
         self.kv = SimpleNamespace(session=SimpleNamespace(login_end=None))
         self.health = SimpleNamespace(vault=SimpleNamespace(trips=0, outages=0, reason=""))
         self.worker_pool, self.clock, self.holder = self, SystemClock(), "me"
@@ -131,6 +133,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "claim": {"verb": "claim", "everything": True},
     "unused": {"verb": "unused", "older": 60.0},
     "history": {"verb": "history", "name": "a"},
+    "targets": {"verb": "targets", "name": "blog"},
     "end": {"verb": "end", "tokens": ["t"], "prune": True},
     "now, in an emergency": {"verb": "now", "emergency": True, **MANY},
     "now, until the predecessor is dead": {"verb": "now", "patient": True, **MANY},
@@ -289,6 +292,16 @@ async def test_a_wrong_request_ends_with_2_and_says_what_is_wrong(
     assert reply["exit"] == 2
     assert reply["error"].startswith(said)
     assert not fleet.begun
+
+
+async def test_a_daemon_that_has_read_other_settings_leaves_the_look_to_the_caller(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    fleet.go.set()
+    for digest, elsewhere in (("other", True), ("d", False)):
+        request = {"verb": "targets", "name": "blog", "digest": digest}
+        replies = [each async for each in control.call(str(tmp_path / "s"), request)]
+        assert ({"elsewhere": True} in replies) is elsewhere
 
 
 async def test_a_bug_of_one_credential_is_its_verdict_and_the_others_get_theirs(

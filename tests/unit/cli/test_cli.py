@@ -212,3 +212,38 @@ def test_a_pass_that_may_not_last_ends_in_time_although_the_target_hangs(world: 
         del world.credentials["late"]
         with pytest.raises(OpenBaoError):
             world.bao.call("GET", f"{world.mount}/data/apps/late/halo")
+
+
+def test_tokens_and_roles_are_listed_by_name_and_nothing_changes(world: World) -> None:
+    path, before = quick(world), world.halo.tokens()
+    overview = rotate(path, "targets", "--json")
+    assert overview.returncode == 0
+    (blog,) = json.loads(overview.stdout)
+    assert (blog["name"], blog["credentials"], blog["reachable"]) == ("halo", 2, True)
+    told = json.loads(rotate(path, "targets", "halo", "--json").stdout)
+    tokens, roles = told["tables"]
+    assert "minter" in [row["name"] for row in tokens["rows"]]
+    assert "role-template-view-posts" in [row["name"] for row in roles["rows"]]
+    assert roles["settings"].startswith('roles = ["role-')
+    shown = rotate(path, "targets", "halo")
+    assert "in [credentials.NAME] of the settings, such as:\n  roles = [" in shown.stdout
+    assert "pat_" not in shown.stdout + json.dumps(told)
+    assert world.halo.tokens() == before
+
+
+def test_a_name_that_is_not_there_a_target_that_is_away_and_one_without_credentials(world: World) -> None:
+    unknown = rotate(quick(world), "targets", "hallo")
+    assert unknown.returncode == 2
+    assert "halo" in unknown.stderr
+    away = quick(world, halo="http://127.0.0.1:9")
+    overview = rotate(away, "targets")
+    assert overview.returncode == 1
+    assert "no: " in overview.stdout
+    assert rotate(away, "targets", "halo").returncode == 75
+    bare = world.folder / "bare.toml"
+    bare.write_text(quick(world).read_text().partition("[credentials.")[0])
+    assert "role-template-view-posts" in rotate(bare, "targets", "halo").stdout
+    bare.write_text(bare.read_text() + '[credentials.half]\ntarget = "halo"\nrole = []\n')
+    half = rotate(bare, "targets", "halo")  # whoever writes it looks the names up first
+    assert (half.returncode, "role-template-view-posts" in half.stdout) == (0, True)
+    assert "in the credentials, which are left out here" in half.stderr

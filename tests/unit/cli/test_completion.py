@@ -60,6 +60,11 @@ def test_every_argument_called_name_or_names_offers_them() -> None:
                 assert param.type.name == "name"
 
 
+def test_a_target_is_offered_those_of_the_settings(path: Path) -> None:
+    assert offered("-c", str(path), "targets", "") == ["blog"]
+    assert offered("-c", str(path), "revoke", "--target", "b") == ["blog"]
+
+
 def test_a_name_that_stands_there_is_not_offered_again(path: Path) -> None:
     assert offered("-c", str(path), "now", "ci", "") == ["team/ci", "web"]
 
