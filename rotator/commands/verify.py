@@ -288,10 +288,13 @@ class Trial:
 
     async def _spared(self, provider: Provider) -> list[Finding]:
         """Whether what is published has outlived the end of the disposable token: servers may end more than one."""
-        record = (await self.actor.journal.load(self.credential.name)).record
-        current = record.current if record and record.phase is Phase.SETTLED and not record.refused_at else None
-        secret = await _value(self.actor, self.credential, current)
-        verdict = await provider.verify(current.token, secret) if current and secret else None
+        try:
+            record = (await self.actor.journal.load(self.credential.name)).record
+            current = record.current if record and record.phase is Phase.SETTLED and not record.refused_at else None
+            secret = await _value(self.actor, self.credential, current)
+            verdict = await provider.verify(current.token, secret) if current and secret else None
+        except Fault as fault:
+            return [self._row("others", fault.what, fault)]
         if not isinstance(verdict, Rejected):
             return [self._row("others", "what is published lives on")] if isinstance(verdict, Accepted) else []
         text = f"the end of the disposable token has ended what is published as well: {verdict.reason}"
