@@ -204,6 +204,15 @@ def references(settings: Settings) -> tuple[SecretRef, ...]:
     return tuple(dict.fromkeys(value for _, value in entries(settings) if isinstance(value, SecretRef)))
 
 
+def shown_to_all(settings: Settings) -> frozenset[SecretRef]:
+    """References to certificates, which are no secrets unless their key is in the same place."""
+    named = [(key, value) for key, value in entries(settings) if isinstance(value, SecretRef)]
+    keys = {value for key, value in named if not key.endswith("certificate")}
+    options = (each.options for each in settings.credentials.values())
+    both = {getattr(each, "tls_certificate", None) for each in options if not getattr(each, "tls_key", None)}
+    return frozenset(value for key, value in named if key.endswith("certificate")) - keys - both
+
+
 def entries(value: object, key: str = "") -> Iterator[tuple[str, SecretRef | str]]:
     """Every text and reference in the options, with its key, at any depth."""
     if isinstance(value, SecretRef | str):

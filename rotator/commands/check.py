@@ -11,7 +11,7 @@ from rotator.app.factories import connected, local_secret, longest_need, records
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.strays import living_unmanaged
 from rotator.app.vault_fitness import located
-from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
+from rotator.app.vault_policy import kept, kept_places, references, referred_rights, shown_to_all, transit_rights
 from rotator.commands.verify import CLIENT, RIGHTS, Trial, remedy_for, show_published, untried
 from rotator.engine.circuit_breakers import proof
 from rotator.engine.strays import left_behind
@@ -36,7 +36,7 @@ from rotator.vault.session import Session
 async def check(settings: Settings) -> AsyncGenerator[Finding]:
     """Try everything that the daemon will do, and clean up. Close the generator in the task that began it."""
     for ref in references(settings):
-        if exposed(ref):
+        if exposed(ref) and ref not in shown_to_all(settings):
             text = f"{ref} may be read by others than its owner"
             yield Finding(
                 FindingLevel.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as"

@@ -41,10 +41,30 @@ _TLS = {
     "TLSV1_ALERT_UNKNOWN_CA": "it does not trust the authority of our client certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "our client certificate has expired",
     "SSLV3_ALERT_BAD_CERTIFICATE": "it refuses our client certificate",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it refuses our client certificate",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "our client certificate is revoked",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "our client certificate is not for clients (extended key usage)",
+    "TLSV1_ALERT_ACCESS_DENIED": "it refuses our client certificate",
     "DH_KEY_TOO_SMALL": "its key exchange is too weak",
     "EE_KEY_TOO_SMALL": "its certificate's key is too small",
     "CA_MD_TOO_WEAK": "its certificate is signed with a hash that is too weak",
 }
+_OURS = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE",
+    "TLSV1_ALERT_UNKNOWN_CA",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+    "SSLV3_ALERT_BAD_CERTIFICATE",
+    "TLSV1_ALERT_ACCESS_DENIED",
+}  # alerts of a server about the certificate of its client, or the lack of one
+
+
+def wants_our_certificate(fault: BaseException) -> bool:
+    """Whether the server ended TLS because of the certificate that we showed, or did not show."""
+    return any(isinstance(each, ssl.SSLError) and getattr(each, "reason", None) in _OURS for each in within(fault))
 
 
 def explain_failure(fault: BaseException, ca_file: str | None = None, certificate: str = "") -> str:
@@ -56,7 +76,8 @@ def explain_failure(fault: BaseException, ca_file: str | None = None, certificat
     refused = next((each for each in found if isinstance(each, ssl.SSLCertVerificationError)), None)
     if refused:
         return _certificate(refused, ca_file, certificate)
-    if handshake := next((each for each in found if isinstance(each, ssl.SSLError)), None):
+    waiting = (ssl.SSLWantReadError, ssl.SSLWantWriteError)  # no fault: what a broken connection was waiting for
+    if handshake := next((e for e in found if isinstance(e, ssl.SSLError) and not isinstance(e, waiting)), None):
         return _handshake(handshake)
     if unnamed := next((each for each in found if isinstance(each, socket.gaierror)), None):
         return _name(unnamed)

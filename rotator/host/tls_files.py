@@ -66,6 +66,10 @@ class Trust:
                         raise
             return self._made[1]
 
+    def fresh(self) -> ssl.SSLContext:
+        """The settings in an object that nobody else has. Raises OSError, naming the file."""
+        return self._make()
+
     def _files(self) -> tuple[str, ...]:
         return (self._ca_file or _system_file() or "", *(self._pair or ()))
 
@@ -125,6 +129,14 @@ class LoopTrust:
                 said = fault.strerror if isinstance(fault, OSError) else f"no answer within {_PATIENCE:g} s"
                 raise TrustFault(self._ca_file, said or type(fault).__name__) from None
         return self._last
+
+    async def fresh(self) -> ssl.SSLContext:
+        """See `Trust.fresh`. Raises TrustFault."""
+        try:
+            return await self._looks.run(self._trust.fresh)
+        except (OSError, Transient) as fault:
+            said = fault.strerror if isinstance(fault, OSError) else f"no answer within {_PATIENCE:g} s"
+            raise TrustFault(self._ca_file or "of this machine", said or type(fault).__name__) from None
 
 
 def _loaded(path: str, load: Callable[[str], object]) -> None:

@@ -16,6 +16,7 @@ WAYS_OUT = {
     "rotator/providers/keys/algorithms.py": 1,  # a client secret as the key of an HMAC
     "rotator/providers/keys/assertion.py": 3,  # one taken apart: to make its sibling, to forge one for the control
     "rotator/providers/http/auth.py": 4,  # a caller's header: bearer, key, basic; a field of a form or body
+    "rotator/providers/keys/client_certificate.py": 4,  # a certificate and its key: parsed, and handed to TLS
     "rotator/providers/keys/signing.py": 3,  # a private key, and a certificate, parsed; a public key, no secret
     "rotator/testing/kit.py": 1,  # to find a value in what a provider has said
     "rotator/testing/memory_vault.py": 1,  # a document of the engine in memory

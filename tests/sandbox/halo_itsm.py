@@ -22,6 +22,7 @@ import argparse
 import json
 import os
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -60,9 +61,9 @@ class HaloItsm:
         self.url = ""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Self]:
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Self]:
         """Serve on 127.0.0.1 until the block is left. Raises OSError when the port is taken."""
-        async with self._server.running(self._port) as url:
+        async with self._server.running(self._port, tls) as url:
             self.url = self.model.url = url
             yield self
 

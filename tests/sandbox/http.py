@@ -6,13 +6,15 @@ What is answered is left to the site; which calls are struck to `faults`.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
 import h11
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSAttribute, TLSListener
 
 from tests.sandbox.calls import CallFeed
 from tests.sandbox.faults import FaultPanel, Kind, Rule, Strike, When
@@ -34,19 +36,20 @@ class Server:
         self.panel = Panel(self.faults, self.calls)
 
     @asynccontextmanager
-    async def running(self, port: int = 0) -> AsyncIterator[str]:
+    async def running(self, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
         """Listen on 127.0.0.1 (port 0: any free one); yields the URL. Leaving closes every connection.
 
         Raises OSError when the port is taken.
         """
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
-        url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
+        inner = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+        url = f"http{'s' if tls else ''}://127.0.0.1:{inner.extra(SocketAttribute.local_port)}"
+        listener = TLSListener(inner, tls, standard_compatible=False) if tls else inner
         async with listener, anyio.create_task_group() as group:
             group.start_soon(listener.serve, self._serve)
             yield url
             group.cancel_scope.cancel()
 
-    async def _serve(self, stream: SocketStream) -> None:
+    async def _serve(self, stream: ByteStream) -> None:
         async with stream:
             await Connection(self, stream).serve()
 
@@ -54,7 +57,7 @@ class Server:
 class Connection:
     """One client connection: requests are read and answered in turn until either side closes."""
 
-    def __init__(self, server: Server, stream: SocketStream) -> None:
+    def __init__(self, server: Server, stream: ByteStream) -> None:
         """Takes the stream over; closing it is left to the caller."""
         self._server = server
         self._stream = stream
@@ -87,7 +90,8 @@ class Connection:
                 raise h11.RemoteProtocolError("body too large", error_status_hint=413)
         path, _, query = head.target.decode("ascii").partition("?")
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
-        return Request(head.method.decode("ascii"), path, query, headers, bytes(body))
+        shown = self._stream.extra(TLSAttribute.peer_certificate_binary, None) or b""
+        return Request(head.method.decode("ascii"), path, query, headers, bytes(body), shown)
 
     async def _event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         while (event := self._wire.next_event()) is h11.NEED_DATA:

@@ -26,6 +26,7 @@ class Request:
     query: str = ""
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    certificate: bytes = field(default=b"", repr=False)  # of the caller, as TLS took it (DER)
 
     @property
     def target(self) -> str:

@@ -39,6 +39,8 @@ class ApplicationOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
         super().__post_init__()
         if self.signs_by_secret:
             raise ValueError("auth_method client_secret_jwt is no way into a HaloITSM: leave it out")
+        if self.tls_certificate:
+            raise ValueError("tls_certificate is no way into a HaloITSM: leave it out")
         for number in filter(None, (self.application, self.second_application)):
             if not _NUMBER.fullmatch(number):
                 raise ValueError('application is the id of an API application, such as "12"; it is not its client id')

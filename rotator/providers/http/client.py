@@ -30,6 +30,8 @@ from rotator.providers.http.errors import IN_FRONT, failed, place
 from rotator.providers.http.rate_limit import RateLimit, RateLimiter
 from rotator.providers.http.transport import (
     Fetch,
+    Own,
+    PresentingTrust,
     ProxiedTransport,
     ProxyAccess,
     ProxyRoute,
@@ -150,14 +152,18 @@ class HttpClient:
         budget = RateLimit(config.calls, config.period.total_seconds())
         self._rate_limiter = RateLimiter(budget, config.concurrency, clock)
         phase = config.timeout.total_seconds()
-        self._client = httpx.AsyncClient(
+        self._phases = httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase)
+        self._client = self._over(transport or over_network(config.ca_file, _LIMITS, self._route))
+
+    def _over(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             event_hooks={"response": [forget_where]},
             trust_env=False,
-            timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
-            transport=transport or over_network(config.ca_file, _LIMITS, self._route),
+            timeout=self._phases,
+            transport=transport,
         )
 
     async def aclose(self) -> None:
@@ -168,6 +174,12 @@ class HttpClient:
         """The same client and budget for another address of the target, used as given."""
         other = copy(self)
         other._move(url)
+        return other
+
+    def presenting(self, own: Own) -> HttpClient:
+        """The same target and budget, over connections that present a certificate; aclose() closes these alone."""
+        other = copy(self)
+        other._client = self._over(over_network(self._ca_file, _LIMITS, self._route, own))
         return other
 
     def _move(self, url: str) -> None:
@@ -270,9 +282,9 @@ class HttpClient:
 
 
 def over_network(
-    ca_file: str | None, limits: httpx.Limits | None = None, route: ProxyRoute | None = None
+    ca_file: str | None, limits: httpx.Limits | None = None, route: ProxyRoute | None = None, own: Own | None = None
 ) -> httpx.AsyncBaseTransport:
-    """The transport over the network, with `Trust` and perhaps a proxy."""
+    """The transport over the network, with `Trust` and perhaps a proxy and a certificate of our `own`."""
     bounds = limits or httpx.Limits()
 
     def make(context: Any, access: ProxyAccess | None) -> httpx.AsyncBaseTransport:
@@ -280,7 +292,8 @@ def over_network(
             return ProxiedTransport(route, access, context, bounds)
         return closing(httpx.AsyncHTTPTransport(verify=context, limits=bounds, trust_env=False))  # type: ignore[no-any-return]  # it is given one
 
-    return RenewingTransport(LoopTrust(ca_file), make, route)
+    trust = LoopTrust(ca_file)
+    return RenewingTransport(PresentingTrust(trust, own) if own else trust, make, route)
 
 
 def _is_servers(response: httpx.Response, answer: HttpResponse) -> bool:

@@ -13,7 +13,7 @@ import httpcore
 import httpx
 from cryptography import x509
 
-from rotator.host.network_errors import explain_failure, is_untrusted
+from rotator.host.network_errors import explain_failure, is_untrusted, wants_our_certificate
 from rotator.host.proxy import ProxyFault, proxy_fault
 from rotator.host.tls_files import TrustFault
 from rotator.ports import Transient
@@ -35,6 +35,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (httpx.ConnectError, "no connection"),
     (TimeoutError, "no answer in time"),
 )
+_OURS = "compare the client certificate (tls_certificate) with what the server asks for: its authority, date and use"
 _WITHIN = 3.0  # seconds
 _LONGEST = 120  # characters of a name
 
@@ -50,6 +51,8 @@ async def failed(
     said = explain_failure(fault, ca_file, shown) or next(
         (words for kind, words in _KINDS if isinstance(fault, kind)), ""
     )
+    if wants_our_certificate(fault):
+        return Transient(f"{call} failed: {said}", remedy=_OURS)
     what, _, remedy = said.rpartition(": ") if untrusted else (said, "", "")
     return Transient(f"{call} failed: {what or remedy or 'the connection failed'}", remedy=remedy if what else "")
 

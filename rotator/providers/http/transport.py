@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import SplitResult
 
 import anyio
@@ -252,6 +252,35 @@ async def _answer(talk: h11.Connection, stream: httpcore.AsyncNetworkStream) -> 
             talk.receive_data(more)
 
 
+class OwnCertificate(Protocol):
+    """A certificate that we present to servers."""
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Present it with these TLS settings."""
+        ...
+
+
+Own = Callable[[], Awaitable[OwnCertificate]]
+
+
+class PresentingTrust:
+    """TLS settings with a certificate of ours: a new object as soon as it or what we trust has changed."""
+
+    def __init__(self, trust: LoopTrust, own: Own) -> None:
+        """`own` is asked at each call; the same object: it has not changed. Its faults are raised as they are."""
+        self._trust, self._own = trust, own
+        self._made: tuple[ssl.SSLContext, OwnCertificate, ssl.SSLContext] | None = None
+
+    async def context(self) -> ssl.SSLContext:
+        """The settings. Raises TrustFault, and the faults of `own`."""
+        base, own = await self._trust.context(), await self._own()
+        if self._made is None or self._made[0] is not base or self._made[1] is not own:
+            context = await self._trust.fresh()
+            own.load_into(context)
+            self._made = base, own, context
+        return self._made[2]
+
+
 Make = Callable[
     [Any, ProxyAccess | None], httpx.AsyncBaseTransport
 ]  # makes a transport with these TLS settings and this proxy
@@ -260,7 +289,7 @@ Make = Callable[
 class RenewingTransport(httpx.AsyncBaseTransport):
     """Checks the TLS files before each request; calls under way go on with the old ones."""
 
-    def __init__(self, trust: LoopTrust, make: Make, route: ProxyRoute | None = None) -> None:
+    def __init__(self, trust: LoopTrust | PresentingTrust, make: Make, route: ProxyRoute | None = None) -> None:
         self._trust, self._make, self._route = trust, make, route
         self._with: tuple[Any, ProxyAccess | None] = None, None
         self._now: httpx.AsyncBaseTransport | None = None

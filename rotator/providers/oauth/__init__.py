@@ -92,7 +92,10 @@ def _assertion_misfits(
 
 
 def _access_token_misfits(credential: Credential, config: OAuthTargetConfig, longest: timedelta) -> str:
-    del config, longest  # the server decides how long it lives
+    del longest  # the server decides how long it lives
+    plain = not config.discovers and config.endpoint.startswith("http:")
+    if credential.options.tls_certificate and plain:
+        return "has a tls_certificate, which is shown to https servers only: token_url is plain http"
     return 'cannot be "none": every access token expires' if credential.lifetime is None else ""
 
 

@@ -104,14 +104,14 @@ class AssertionKey:
         try:
             granted = await self._server.exchange(self._options, await self._server.vouched(self._options, pair.signer))
         except ClientDenied as refusal:
-            return await self._server.rejected(self._options, refusal)
+            return await self._server.invalid_proofs.rejected(self._options, refusal)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
         if lacking := missing_scopes(self._options, granted, echoes=self._server.config.echoes_scope):
             return Rejected(lacking, final=True)
         try:
             with suppress(Transient):  # another time
-                await self._server.accepted(self._options)
+                await self._server.invalid_proofs.accepted(self._options)
         except Refused as fault:
             return Unknown(fault.reason)
         return await self._server.probe(self._options, granted)
@@ -164,7 +164,7 @@ class AssertionKey:
             return True
         signer = (await self._pairs.opened(secret)).signer
         refused = await self._refuses(signer)
-        if refused is False and await self._server.reread(self._options, token.id):
+        if refused is False and await self._server.invalid_proofs.reread(self._options, token.id):
             return await self._refuses(signer)
         return refused
 
@@ -173,7 +173,7 @@ class AssertionKey:
         try:
             await self._server.exchange(self._options, await self._server.vouched(self._options, signer))
         except ClientDenied as refusal:
-            return True if self._server.dead(self._options, refusal) else None
+            return True if self._server.invalid_proofs.dead(self._options, refusal) else None
         return False
 
     async def _listed(self, token: Token) -> bool:

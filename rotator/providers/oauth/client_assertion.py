@@ -57,7 +57,7 @@ class ClientAssertion(Expiring):
         try:
             return await self._prove(token, secret)
         except ClientDenied as refusal:
-            return await self._server.rejected(self._options, refusal)
+            return await self._server.invalid_proofs.rejected(self._options, refusal)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
 

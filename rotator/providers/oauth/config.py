@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from rotator.providers.base import TargetConfig, check_url
+from rotator.providers.oauth.proof_options import proof_conflict
 from rotator.rotation.secret import SecretRef, SecretSource
 
 _NONE = timedelta(0)
@@ -42,7 +43,9 @@ ENDPOINT_URLS = ("token_url", "revocation_url", "introspection_url", "jwks_url",
 SigningAlgorithm = Literal[
     "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
 ]  # fmt: skip
-AuthMethod = Literal["client_secret_post", "client_secret_basic", "client_secret_jwt"]
+AuthMethod = Literal[
+    "client_secret_post", "client_secret_basic", "client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"
+]
 _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
@@ -144,6 +147,8 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     auth_method: AuthMethod = "client_secret_post"  # how the client shows its secret: in the form, in a header, or ...
     signing_key: SecretRef | None = None  # PEM; or ...
     transit_key: str = ""  # ... "transit/crm": the mount and name of a key that never leaves Vault
+    tls_certificate: SecretRef | None = None  # PEM with its chain, presented by the connections of this client ...
+    tls_key: SecretRef | None = None  # ... with this key; left out: in the same place
     certificate: SecretRef | None = None  # PEM, for x5t
     algorithm: SigningAlgorithm = "PS256"
     assertion_issuer: str = ""  # `iss`; empty: the client id
@@ -161,9 +166,8 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def __post_init__(self) -> None:
         if not self.client_id.strip():
             raise ValueError("client_id must not be empty")
-        if self.auth_method == "client_secret_basic" and (not self.client_secret or self.asserts or self.makes_key):
-            raise ValueError("auth_method can be that for a secret alone; beside a key an assertion is the proof")
-        self._check_jwt()
+        if conflict := proof_conflict(self):
+            raise ValueError(conflict)
         if self.signing_key and self.transit_key:
             raise ValueError("signing_key and transit_key exclude each other")
         if self.transit_key and not _TRANSIT.fullmatch(self.transit_key):
@@ -181,21 +185,10 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if self.identity and not self.probe:
             raise ValueError("identity needs a probe")
 
-    def _check_jwt(self) -> None:
-        by_secret, hashed = self.signs_by_secret, self.algorithm.startswith("HS")
-        if by_secret and (self.has_key or self.makes_key):
-            raise ValueError(
-                "auth_method client_secret_jwt excludes signing_key and transit_key: leave it out where a key signs"
-            )
-        if by_secret and self.client_secret is None:
-            raise ValueError("auth_method client_secret_jwt needs the key client_secret: it signs the assertions")
-        if by_secret and not hashed:
-            raise ValueError('algorithm must be "HS256", "HS384" or "HS512" with auth_method = "client_secret_jwt"')
-        if hashed and not by_secret:
-            raise ValueError(
-                f'algorithm {self.algorithm} signs with a shared secret: set auth_method = "client_secret_jwt", or'
-                " another algorithm where a key signs"
-            )
+    @property
+    def proves_by_tls(self) -> bool:
+        """Whether the certificate of its connections is its proof (RFC 8705, section 2)."""
+        return self.auth_method in ("tls_client_auth", "self_signed_tls_client_auth")
 
     @property
     def has_key(self) -> bool:
@@ -221,6 +214,8 @@ class ManagementClientConfig(ClientOptions, frozen=True, kw_only=True, forbid_un
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.tls_certificate:
+            raise ValueError("tls_certificate is no way into a HaloITSM: leave it out")
         if not self.asserts and self.client_secret is None:
             raise ValueError("client_secret, signing_key or transit_key is missing: how shall it prove itself?")
         if self.probe:
@@ -323,7 +318,7 @@ class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
     def __post_init__(self) -> None:
         super().__post_init__()
         credentials = self.grant == "client_credentials"
-        if credentials and not self.asserts and self.client_secret is None:
+        if credentials and not (self.asserts or self.client_secret or self.proves_by_tls):
             raise ValueError("client_secret, signing_key or transit_key is missing: how shall the client prove itself?")
         if not self.probe:
             raise ValueError("probe must not be empty: there is no other proof of an access token")

@@ -29,7 +29,7 @@ class RevokingServer(Protocol):
     async def located(self) -> OAuthTargetConfig: ...
     async def fetch(self, ref: SecretRef) -> Secret: ...
     async def vouched(self, client: ClientOptions, signer: Signer | None = None, audience: str = "") -> Secret: ...
-    async def post(self, url: str, auth: Auth | None, form: Fields) -> HttpResponse: ...
+    async def post(self, client: ClientOptions, url: str, auth: Auth | None, form: Fields) -> HttpResponse: ...
 
 
 class Revocation:
@@ -51,7 +51,8 @@ class Revocation:
         """Ask for the end of an access token. An answer proves nothing: Ory Hydra 2.3.0 says 200 to another client's
         token as well, and leaves it alive. Raises ClientDenied, Transient, Refused.
         """
-        url = (await self._server.endpoints()).revocation
+        told = await self._server.endpoints()
+        url = (client.tls_certificate and told.mtls.get("revocation")) or told.revocation
         if not url:
             raise Refused("the server names no revocation endpoint", remedy="set revocation_url, if it has one")
         await self.ask(client, "revocation", url, {"token": value, "token_type_hint": "access_token"})
@@ -117,7 +118,7 @@ class Revocation:
             sent["client_assertion_type"] = ASSERTION_TYPE
         secret = await self._server.fetch(client.client_secret) if client.client_secret is not None else None
         named, auth = introduced(client, secret, by_assertion=client.asserts)
-        answer = await self._server.post(url, auth, {**sent, **named})
+        answer = await self._server.post(client, url, auth, {**sent, **named})
         if answer.status >= 400:
             compared = to_compare(client, audience, by_secret=secret is not None, by_assertion=client.asserts)
             raise ClientDenied(answer.status, answer.error, compared, endpoint)

@@ -18,9 +18,7 @@ from rotator.ports import (
     InventoryItem,
     MinterRefused,
     Refused,
-    Rejected,
     Transient,
-    Unknown,
     Verdict,
 )
 from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, SecretResolver
@@ -45,21 +43,20 @@ from rotator.providers.oauth.config import (
     OAuthTargetConfig,
 )  # fmt: skip
 from rotator.providers.oauth.discovery import Discovery, Endpoints, merged, stated, unknown
+from rotator.providers.oauth.invalid_proofs import InvalidProofs
+from rotator.providers.oauth.mutual_tls import MutualTls
 from rotator.providers.oauth.registration import OWN_WAY_OF_SECRETS, Registration
 from rotator.providers.oauth.revocation import Fields, Revocation
 from rotator.providers.oauth.token_endpoint import (
-    FINAL,
-    UNKNOWN,
     ClientDenied,
     ClockGap,
     Granted,
-    Words,
     granted,
     hint,
     introduced,
     to_compare,
 )
-from rotator.providers.refusals import ProbeCall, Refusals, Strangers, Throttle
+from rotator.providers.refusals import ProbeCall, Refusals
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret, SecretRef
@@ -86,12 +83,12 @@ class OAuthServer:
         self.clock = clock
         self._http = http
         self._discovery = Discovery(http, config, clock)
+        self._tls = MutualTls(http, self.fetch)
         self._keyring = secret_resolver
         self._signers = Signers()
         self.gap: ClockGap | None = None  # between our clock and the token endpoint's, as last measured
-        self._strangers: Strangers[Words] = Strangers(clock.monotonic)  # how they are refused, by client
+        self.invalid_proofs = InvalidProofs(self)
         self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
-        self._shown = Throttle(clock.monotonic)
         self._registrations: dict[tuple[object, ...], Registration] = {}
         self.revocation = Revocation(self, self._discovery)
         self.refusals = Refusals(clock)
@@ -102,6 +99,7 @@ class OAuthServer:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await self._tls.aclose()
         await self._http.aclose()
 
     # who signs
@@ -235,25 +233,36 @@ class OAuthServer:
         named, auth = introduced(client, secret, by_assertion=assertion is not None)
         proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
         config = await self.located()
-        hint = to_compare(client, config.aud, **proofs)
+        shown = await self._tls.shown(client, self.clock.now())
+        hint = to_compare(client, config.aud, **proofs) + shown
+        tokens = self._tls.line(client).at(await self._token_url(client))
         try:
-            return await self._grant(config.token_request_url, {**form, **named}, auth, hint)
+            return await self._grant(tokens, {**form, **named}, auth, hint)
         except Broken as fault:
             if not isinstance(client, AssertionKeyOptions) or not client.reads_set:
                 raise
             unread = f"; some servers answer so when they cannot read our key set: {hint}"  # Ory Hydra 2.3.0
             raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
+        except Transient as fault:
+            raise Transient(fault.what + shown, retry_after=fault.retry_after, remedy=fault.remedy) from None
 
-    async def post(self, url: str, auth: Auth | None, form: Fields) -> HttpResponse:
-        """A form for a further endpoint of the server. Raises as `HttpClient.request` does."""
-        return await self._http.at(url).request("POST", "", auth, form=form)
+    async def post(self, client: ClientOptions, url: str, auth: Auth | None, form: Fields) -> HttpResponse:
+        """A form of this client for a further endpoint of the server. Raises as `HttpClient.request` does."""
+        return await self._tls.line(client).at(url).request("POST", "", auth, form=form)
 
-    async def _grant(self, url: str, form: Fields, auth: Auth | None, hint: str) -> Granted:
+    async def _token_url(self, client: ClientOptions) -> str:
+        """With the tenant; for a client with a certificate where such clients are to call (RFC 8705, section 5)."""
+        config, other = await self.located(), None
+        if client.tls_certificate:
+            other = (await self.endpoints()).mtls.get("token")
+        return (msgspec.structs.replace(config, token_url=other) if other else config).token_request_url
+
+    async def _grant(self, tokens: HttpClient, form: Fields, auth: Auth | None, hint: str) -> Granted:
         if self.config.tenant and self.config.tenant_in == "form":
             form["tenant"] = self.config.tenant
         asked_at = self.clock.now()
         try:
-            answer = await self._http.at(url).request("POST", "", auth, form=form)
+            answer = await tokens.request("POST", "", auth, form=form)
         except Broken as fault:
             self._compare(asked_at, fault.date)
             tenant = (
@@ -286,48 +295,6 @@ class OAuthServer:
             self._stranger_keys[algorithm] = await to_thread.run_sync(server_checks.new_stranger, Algorithm(algorithm))
         return self._stranger_keys[algorithm]
 
-    async def accepted(self, client: ClientOptions) -> None:
-        """A proof by this client has just been accepted: so the answer to an invalid proof now comes from the server.
-
-        Raises Transient; Refused when a stranger is accepted, too.
-        """
-        await self._strangers.accepted(client.client_id, lambda: self._refusal_of_a_stranger(client))
-
-    async def _refusal_of_a_stranger(self, client: ClientOptions) -> Words:
-        return (await server_checks.refusal_of_a_stranger(self, client)).words
-
-    def dead(self, client: ClientOptions, refusal: ClientDenied) -> bool:
-        """Whether the server refuses this proof as it refuses an invalid one.
-
-        The words differ: for a key that is not in the set Hydra 2.3.0 says invalid_request, Spring Authorization Server
-        1.4.1 invalid_client. A refusal without a registered word may be a gateway's.
-        """
-        known = self._strangers.answer(client.client_id)
-        return refusal.error in UNKNOWN or (bool(refusal.error) and refusal.words == known)
-
-    async def reread(self, client: ClientOptions, left: str) -> bool:
-        """Present a key that is in no set, so that the server reads the set again, which the key `left` has left.
-
-        Keycloak 26.4.0 and node oidc-provider 9.13.3 read it for a key that they miss, and take one that has left until
-        then. Whether it was shown: it is seldom, as nobody knows what a server makes of refused logins. Raises
-        Transient, Refused.
-        """
-        if not self._shown.due(client.client_id, left):
-            return False
-        await self._refusal_of_a_stranger(client)
-        return True
-
-    async def rejected(self, client: ClientOptions, refusal: ClientDenied) -> Verdict:
-        """The verdict on a refused candidate: final, unless the server may not know it yet.
-
-        An invalid proof is presented at the same moment, because the server may have other trouble at another one.
-        """
-        try:
-            final = refusal.error in FINAL and await self._refusal_of_a_stranger(client) != refusal.words
-        except (Transient, Refused) as fault:
-            return Unknown(fault.reason, fault.retry_after)
-        return Rejected(refusal.reason, final=final)
-
     async def probe(self, client: ClientOptions, granted: Granted) -> Verdict:
         """The test call with an access token that was granted just now: it must be accepted, and the answer must have
         the wanted identity."""
@@ -341,7 +308,7 @@ class OAuthServer:
         """The test call with an access token of this client."""
 
         async def show(value: Secret | None) -> HttpResponse:
-            return await self.read(client.probe, Bearer(value) if value else None)
+            return await self._tls.line(client).request("GET", client.probe, Bearer(value) if value else None)
 
         whose = client.client_id, credential
         return ProbeCall(client.probe, whose, show, client.identity, "access token", partial(hint, client))
@@ -371,12 +338,12 @@ class OAuthServer:
 
     async def control(self, credential: Credential[ClientOptions]) -> None:
         """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
-        client = credential.options
-        self._strangers.controlled(client.client_id, (await server_checks.control(self, client)).words)
+        await self.invalid_proofs.control(credential.options)
 
     async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> list[str]:
         """Differences between the settings and the server's behaviour or metadata."""
         found = await metadata_checks.findings(self.config, self._discovery, self._http, credentials)
+        found += await self._tls.findings(credentials, self.clock.now())
         asserting = [each for each in credentials if isinstance(each.options, ClientAssertionOptions)]
         if asserting:  # one client's trial holds for the server
             lifetime = asserting[0].lifetime or timedelta(0)

@@ -55,26 +55,43 @@ class ControlServer(Protocol):
     ) -> Granted: ...
 
 
-async def control(server: ControlServer, client: ClientOptions) -> ClientDenied:
-    """How the server refuses an invalid proof.
+async def control(server: ControlServer, client: ClientOptions) -> ClientDenied | None:
+    """How the server refuses an invalid proof; None when it ends TLS with whoever shows no certificate.
 
     Raises Refused when the probe or the token endpoint accepts anyone, Transient when no OAuth server answers.
     """
     await server.guarded(client)
-    refusal = await refusal_of_a_stranger(server, client)
-    if not refusal.error:
+    try:
+        refusal = await refusal_of_a_stranger(server, client)
+    except Transient:
+        if not client.proves_by_tls:
+            raise
+        await _answers(server, client)
+        return None
+    if not refusal.error and not client.proves_by_tls:  # whom TLS lets in, what is in front may decide
         raise Transient(f"{refusal.reason}: is it the token endpoint that answers, or something in front of it?")
     return refusal
 
 
+async def _answers(server: ControlServer, client: ClientOptions) -> None:
+    """Raise Transient unless the server answers this client, so that it was no outage that somebody else met."""
+    try:
+        await server.exchange(client, None)
+    except ClientDenied:
+        return
+
+
 async def refusal_of_a_stranger(server: ControlServer, client: ClientOptions) -> ClientDenied:
-    """How the server refuses an unknown key, a broken signature or a wrong secret, depending on the client.
+    """How the server refuses an unknown key, a broken signature, a wrong secret or no certificate, depending on the
+    client.
 
     Raises Refused when it accepts that, Transient when it does not say.
     """
     assertion = wrong_secret = None
     if isinstance(client, AssertionKeyOptions):
         assertion = await server.vouched(client, await server.stranger(client))
+    elif client.proves_by_tls:  # nobody: a client of that name without a certificate
+        client = ClientOptions(client_id=client.client_id, scopes=client.scopes, parameters=client.parameters)
     elif client.asserts:
         assertion = await _forged(server, client)
     else:

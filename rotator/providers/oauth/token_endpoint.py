@@ -66,6 +66,16 @@ def introduced(
 
 def to_compare(client: ClientOptions, audience: str, *, by_secret: bool, by_assertion: bool) -> str:
     """What a person should compare when a server refuses the client without a reason. It contains no secret."""
+    if client.auth_method == "tls_client_auth":
+        return (
+            f"compare client_id {client.client_id}, and the certificate's subject with the one registered there"
+            " (tls_client_auth_subject_dn, or a name of its SAN); the server must trust its authority"
+        )
+    if client.auth_method == "self_signed_tls_client_auth":
+        return (
+            f"compare client_id {client.client_id}, and the certificate with those in the client's jwks there (x5c):"
+            " a new one must be there before it is used here"
+        )
     if client.signs_by_secret:
         return (
             f"compare client_id {client.client_id}, client_secret, algorithm {client.algorithm} and audience {audience}"

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from cryptography import x509
+
 
 def digest(value: str) -> str:
     """What the server keeps of a value."""
     return hashlib.sha256(value.encode()).hexdigest() if value else ""
+
+
+def bound_to(certificate: bytes) -> str:
+    """By what a token is bound to a TLS certificate: `x5t#S256` (RFC 8705, section 3.1); empty: to none."""
+    return urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode() if certificate else ""
 
 
 @dataclass(slots=True)
@@ -55,6 +63,8 @@ class Application:
     scopes: tuple[str, ...] = ("all",)
     agent: int | None = None
     roles: tuple[str, ...] = ()
+    certificate: str = ""  # the digest of its TLS certificate (x5t#S256), or ...
+    subject: str = ""  # ... the subject that a trusted one has: its proof (RFC 8705)
     demands_assertion: bool = False
     public_key: str = ""  # PEM; one key, so that replacing it is a hard cut-over
     kid: str = ""
@@ -70,7 +80,16 @@ class Application:
     @property
     def public(self) -> bool:
         """Whether it is a public client (RFC 6749, section 2.1): it has nothing to prove itself with."""
-        return not self.secret and not self.demands_assertion
+        return not (self.secret or self.demands_assertion or self.certificate or self.subject)
+
+    def is_shown_by(self, certificate: bytes) -> bool:
+        """Whether this TLS certificate (DER) is the client's proof."""
+        if not certificate:
+            return False
+        subject = x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
+        return bool(self.subject and subject == self.subject) or (
+            bool(self.certificate) and hmac.compare_digest(bound_to(certificate), self.certificate)
+        )
 
     def knows(self, secret: str) -> bool:
         """Whether this is the client secret."""

@@ -30,6 +30,7 @@ class Grant:
     scopes: frozenset[str]
     expires_at: datetime
     resources: frozenset[str] = frozenset()  # for whom it is good, where it says so
+    bound: str = ""  # x5t#S256 of the certificate without which nobody may present it
 
     def covers(self, scope: str) -> bool:
         """Whether it may do what needs this scope."""
@@ -45,11 +46,16 @@ class Grants:
         self._issued: dict[str, Grant] = {}
 
     def issue(
-        self, client_id: str, scopes: frozenset[str], life: timedelta, resources: frozenset[str] = frozenset()
+        self,
+        client_id: str,
+        scopes: frozenset[str],
+        life: timedelta,
+        resources: frozenset[str] = frozenset(),
+        bound: str = "",
     ) -> str:
         """A new token's value: the only time it is seen."""
         value = secrets.token_urlsafe(32)
-        self._issued[digest(value)] = Grant(client_id, scopes, self._clock() + life, resources)
+        self._issued[digest(value)] = Grant(client_id, scopes, self._clock() + life, resources, bound)
         return value
 
     def find(self, value: str) -> Grant | None:

@@ -52,6 +52,7 @@ class ItsmModel:
         self.applications: dict[str, Application] = {}  # by id
         self.agents: dict[int, str] = {}
         self.refuses_with = 401  # what the resource server answers to a value that it does not know: 401, 403 or 400
+        self.trusts_names = False  # nobody looks at certificates, as behind a gateway that forgets to
         self.lone_me = 200  # what /api/Agent/me says to a machine identity without an agent: 200, 403 or 404
         self.keeps_unsent = True  # a POST without roles or scopes leaves them alone
         self.keeps_versions = True  # a POST with an old concurrencyToken is a conflict
@@ -75,6 +76,8 @@ class ItsmModel:
         public_key: str = "",
         kid: str = "",
         signs_by_secret: bool = False,
+        certificate: str = "",
+        subject: str = "",
         jwks: Callable[[], str] | None = None,
         scopes: tuple[str, ...] = ("all",),
         agent: int | None = None,
@@ -92,6 +95,8 @@ class ItsmModel:
             scopes=scopes,
             agent=agent,
             roles=roles,
+            certificate=certificate,
+            subject=subject,
             shared_secret=secret.reveal() if secret and signs_by_secret else "",
             demands_assertion=bool(public_key or jwks or signs_by_secret),
             public_key=public_key,

@@ -24,7 +24,7 @@ class RevocationEndpoint:
     def revoke(self, request: Request) -> Response:
         """200 with an empty body, also for what it does not know and for another client's token (Ory Hydra 2.3.0)."""
         form = read_form(request)
-        application = self._tokens.authenticated(form, "revoke")
+        application = self._tokens.authenticated(form, "revoke", request.certificate)
         if word := self._model.rules.revocation_refused:
             raise oauth(word, "The token is not revoked")
         grant = self._model.grants.find(form.get("token", ""))
@@ -38,7 +38,7 @@ class RevocationEndpoint:
     def introspect(self, request: Request) -> Response:
         """Whether a token is active."""
         form = read_form(request)
-        application = self._tokens.authenticated(form, "introspect")
+        application = self._tokens.authenticated(form, "introspect", request.certificate)
         truth = self._model.grants.find(form.get("token", "")) is not None
         active = {"truth": truth, "everything": True, "nothing": False}.get(self._model.rules.introspection)
         answer = Response.document({} if active is None else {"active": active})

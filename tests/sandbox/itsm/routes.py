@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from tests.sandbox.itsm.application_api import ApplicationApi
-from tests.sandbox.itsm.applications import Application
+from tests.sandbox.itsm.applications import Application, bound_to
 from tests.sandbox.itsm.grants import Grant
 from tests.sandbox.itsm.model import ItsmModel
 from tests.sandbox.itsm.refusals import Refusal, api
@@ -125,6 +125,8 @@ class ItsmSite:
     def _identify(self, request: Request) -> Caller:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         grant = self._model.grants.find(value) if scheme.lower() == "bearer" else None
+        if grant is not None and grant.bound not in ("", bound_to(request.certificate)):
+            raise api(401, "The token is bound to another certificate")
         if grant is not None and grant.scopes:
             owner = self._model.client(grant.client_id)
             if owner is not None:

@@ -38,6 +38,7 @@ class Rules:
     needs_jti: bool = True
     needs_kid: bool = False
     with_secret: bool = False  # the secret is asked for as well
+    binds_tokens: bool = True  # to the certificate of a client that proves itself by one
     drops_scopes: bool = False  # an unknown scope is ignored, not refused
     tells_scope: bool = True  # the answer names the granted scope
     jwks_cache: float = 300.0  # for which a client's key set is believed

@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote_plus
 
-from tests.sandbox.itsm.applications import Application, digest
+from tests.sandbox.itsm.applications import Application, bound_to, digest
 from tests.sandbox.itsm.assertions import subject
 from tests.sandbox.itsm.grants import SCOPES
 from tests.sandbox.itsm.model import ItsmModel
@@ -43,12 +43,14 @@ class TokenEndpoint:
         granting = self._granting.get(form.get("grant_type", ""))
         if granting is None:
             raise oauth("unsupported_grant_type", "This grant type is not supported")
-        application = self.authenticated(form)
+        application = self.authenticated(form, certificate=request.certificate)
         if application.public and form["grant_type"] == "client_credentials":
             raise oauth("unauthorized_client", "A public client has no credentials")
         resources = self._resources(form)
         scopes, renewal = granting(form, application)
-        value = self._model.grants.issue(application.client_id, scopes, self._model.token_life, resources)
+        by_tls = self._model.rules.binds_tokens and bool(application.certificate or application.subject)
+        bound = bound_to(request.certificate) if by_tls else ""
+        value = self._model.grants.issue(application.client_id, scopes, self._model.token_life, resources, bound)
         seconds = int(self._model.token_life.total_seconds())
         shown: dict[str, object] = {"access_token": value, "token_type": "Bearer", "expires_in": seconds}
         if self._model.rules.tells_scope and scopes:
@@ -81,7 +83,7 @@ class TokenEndpoint:
         asked = frozenset(form.get("scope", "").split())
         return asked & scopes if asked else scopes, renewal
 
-    def authenticated(self, form: dict[str, str], endpoint: str = "token") -> Application:
+    def authenticated(self, form: dict[str, str], endpoint: str = "token", certificate: bytes = b"") -> Application:
         """The client that proves itself at this endpoint. Raises Refusal."""
         assertion, rules = form.get("client_assertion", ""), self._model.rules
         named = subject(assertion) if assertion else form.get("client_id", "")
@@ -95,6 +97,10 @@ class TokenEndpoint:
             raise oauth("invalid_client", "The specified 'client_id' parameter is invalid.", 401)
         if form.get("client_secret") and not application.knows(form["client_secret"]):
             raise oauth(rules.badly_proven, "The specified client credentials are invalid.", 401)
+        if application.certificate or application.subject:
+            if not (application.is_shown_by(certificate) or self._model.trusts_names):
+                raise oauth("invalid_client", "Certificate authentication failed", rules.status)
+            return application
         if application.shared_secret and form.get("client_secret"):
             raise oauth("invalid_request", "A client proves itself in one way")
         if application.demands_assertion:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rotator.ports import Accepted, Refused, Rejected, UnusableKey
+from rotator.ports import Accepted, Outcome, Refused, Rejected, UnusableKey
 from rotator.providers.keys.algorithms import ASYMMETRIC, Algorithm
 from rotator.providers.keys.signing import public_key
 from rotator.rotation.secret import Secret
@@ -83,6 +83,14 @@ async def test_a_secret_signs_and_is_never_sent(clock: HandClock, preset: str, a
 
 async def seen(request: httpx.Request, sent: list[bytes]) -> None:
     sent.append(request.content)
+
+
+async def test_a_token_is_revoked_by_an_assertion_that_the_secret_signs(clock: HandClock) -> None:
+    async with desk.running("keycloak", clock, revocation_url="/auth/revoke") as world:
+        bound = by_secret(world)
+        minted = await bound.mint("r1", None)
+        assert await bound.revoke(minted.token, minted.secret) is Outcome.DONE
+        assert await bound.is_dead(minted.token, minted.secret) is True
 
 
 async def test_a_second_jose_library_takes_what_a_secret_signed(world: desk.Desk) -> None:

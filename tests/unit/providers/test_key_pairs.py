@@ -216,7 +216,7 @@ async def test_a_malformed_request_is_refused_for_good_unless_a_stranger_is_told
         world.client.jwks = lambda: "{}"
         credential = world.credential("assertion-key", **IN_SET)
         await world.server.control(credential)
-        verdict = await world.server.rejected(credential.options, ClientDenied(400, "invalid_request"))
+        verdict = await world.server.invalid_proofs.rejected(credential.options, ClientDenied(400, "invalid_request"))
         assert isinstance(verdict, Rejected)
         assert verdict.final is final
 

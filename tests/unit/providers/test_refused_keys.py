@@ -194,5 +194,5 @@ async def test_a_lost_answer_to_a_stranger_costs_no_proof_and_an_accepted_strang
         raise fault
 
     bound, new = await installed(hydra)
-    monkeypatch.setattr(hydra.server, "accepted", met)
+    monkeypatch.setattr(hydra.server.invalid_proofs, "accepted", met)
     assert await bound.verify(new.token, new.secret) == verdict

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rotator.app.vault_policy import referred_rights, shown_to_all
 from rotator.rotation.credential import Credential
 from rotator.settings import SettingsError, load
 
@@ -28,6 +29,7 @@ scopes = ["read"]
 TOKEN = BASE + 'kind = "oauth-token"\nprobe = "/me"\nfraction = 0.5\n'
 SECRET, KEY = 'client_secret = {file = "/s"}\n', 'signing_key = {file = "/k"}\n'
 JWT, HASH = 'auth_method = "client_secret_jwt"\n', 'algorithm = "HS256"\n'
+TLS, PEM = 'auth_method = "tls_client_auth"\n', 'tls_certificate = {file = "/pem"}\n'
 
 
 def shop(tmp_path: Path, text: str) -> Credential:
@@ -40,6 +42,31 @@ def shop(tmp_path: Path, text: str) -> Credential:
 def test_a_secret_may_sign(tmp_path: Path, algorithm: str) -> None:
     options = shop(tmp_path, TOKEN + SECRET + JWT + f'algorithm = "{algorithm}"\n').options
     assert (options.asserts, options.has_key, options.signs_by_secret) == (True, False, True)
+
+
+@pytest.mark.parametrize("method", ["tls_client_auth", "self_signed_tls_client_auth"])
+@pytest.mark.parametrize("where", ["", 'tls_key = {credential = "key"}\n', 'tls_key = {vault = "secret/pki#key"}\n'])
+def test_a_certificate_may_be_the_proof_wherever_its_key_is(tmp_path: Path, method: str, where: str) -> None:
+    options = shop(tmp_path, TOKEN + PEM + where + f'auth_method = "{method}"\n').options
+    assert (options.proves_by_tls, options.asserts) == (True, False)
+    assert shop(tmp_path, TOKEN + PEM + where + KEY).options.has_key
+
+
+def test_a_certificate_may_be_read_by_all_unless_its_key_is_in_the_same_file(tmp_path: Path) -> None:
+    for more, open_to_all in (("", 0), ('tls_key = {file = "/key"}\n', 1), ('tls_key = {file = "/pem"}\n', 0)):
+        path = tmp_path / "rotator.toml"
+        path.write_text(TOKEN + PEM + TLS + more)
+        assert len(shown_to_all(load(path))) == open_to_all
+
+
+def test_a_certificate_and_its_key_in_vault_are_in_the_policy(tmp_path: Path) -> None:
+    path = tmp_path / "rotator.toml"
+    path.write_text(TOKEN + TLS + 'tls_certificate = {vault = "secret/pki/shop#pem"}\n')
+    assert referred_rights(load(path))["secret/data/pki/shop"] == frozenset({"read"})
+
+
+def test_another_certificate_is_another_token_as_tokens_are_bound_to_it(tmp_path: Path) -> None:
+    assert shop(tmp_path, TOKEN + PEM + TLS).policy != shop(tmp_path, TOKEN + PEM.replace("pem", "new") + TLS).policy
 
 
 def test_how_the_secret_is_shown_rotates_nothing(tmp_path: Path) -> None:
@@ -58,6 +85,19 @@ def test_how_the_secret_is_shown_rotates_nothing(tmp_path: Path) -> None:
         (TOKEN + KEY + HASH, "algorithm", "another algorithm where a key signs"),
         (TOKEN + KEY + 'algorithm = "none"\n', "algorithm", "invalid enum value"),
         (BASE + 'kind = "client-assertion"\n' + SECRET + JWT + HASH, "auth_method", 'kind = "oauth-token"'),
+        (TOKEN + TLS, "auth_method", "needs the key tls_certificate: it is the proof"),
+        (TOKEN + TLS + PEM + SECRET, "auth_method", "excludes client_secret, signing_key and transit_key: leave them"),
+        (TOKEN + TLS + PEM + KEY, "auth_method", "and the certificate goes beside that proof"),
+        (TOKEN + SECRET + 'tls_key = {file = "/k"}\n', "tls_key", "needs the key tls_certificate"),
+        (TOKEN + 'tls_certificate = "-----BEGIN"\n' + TLS, "tls_certificate", "a secret must not stand in this file"),
+        (
+            TOKEN.replace("https://sso.example", "http://127.0.0.1:9") + TLS + PEM,
+            "",
+            "https servers only: token_url is plain http",
+        ),
+        (BASE + 'kind = "client-assertion"\n' + TLS + PEM, "", "signing_key or transit_key is missing"),
+        (BASE + 'kind = "assertion-key"\njwks = "a/b"\n' + TLS + PEM, "auth_method", "excludes client_secret"),
+        (BASE + 'kind = "halo-api-key"\nevery = "1d"\n' + TLS + PEM, "tls_certificate", "no way into a HaloITSM"),
         (BASE + 'kind = "client-assertion"\n' + KEY + HASH, "algorithm", "another algorithm where a key signs"),
         (BASE + 'kind = "assertion-key"\njwks = "a/b"\n' + SECRET + JWT + HASH, "auth_method", "excludes signing_key"),
         (

@@ -1,0 +1,75 @@
+"""Connections of clients that present a TLS certificate (RFC 8705)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from functools import partial
+
+from rotator.ports import Fault
+from rotator.providers.http.client import HttpClient
+from rotator.providers.keys.client_certificate import ClientCertificate, client_certificate
+from rotator.providers.oauth.config import ClientOptions
+from rotator.rotation.credential import Credential
+from rotator.rotation.secret import Secret, SecretRef
+
+_Pair = tuple[SecretRef, SecretRef]
+
+
+class MutualTls:
+    """The connections of one server's clients, one pool for each certificate; all share the target's budget."""
+
+    def __init__(self, http: HttpClient, fetch: Callable[[SecretRef], Awaitable[Secret]]) -> None:
+        """`http`: for clients without a certificate. `fetch` is asked at each call, so that a renewed one is used."""
+        self._http = http
+        self._fetch = fetch
+        self._lines: dict[_Pair, HttpClient] = {}
+        self._read: dict[_Pair, ClientCertificate] = {}
+
+    def line(self, client: ClientOptions) -> HttpClient:
+        """The connections for calls of this client: its own, where it has a certificate."""
+        pair = _pair(client)
+        if pair is None:
+            return self._http
+        if pair not in self._lines:
+            self._lines[pair] = self._http.presenting(partial(self._certificate, pair))
+        return self._lines[pair]
+
+    async def shown(self, client: ClientOptions, now: datetime) -> str:
+        """What a refused client showed, in words; empty without a certificate. Raises as `fetch`, and UnusableKey."""
+        pair = _pair(client)
+        if pair is None:
+            return ""
+        own = await self._certificate(pair)
+        trouble = own.trouble(now)
+        return f"; it showed the certificate {own}{'; ' if trouble else ''}{trouble}"
+
+    async def findings(self, credentials: Iterable[Credential[ClientOptions]], now: datetime) -> list[str]:
+        """For `rotate check`: certificates that cannot be used, or have ended, or will soon."""
+        found = []
+        for pair in dict.fromkeys(filter(None, (_pair(each.options) for each in credentials))):
+            try:
+                own = await self._certificate(pair)
+            except Fault as fault:
+                found.append(f"tls_certificate {pair[0]}: {fault.reason}")
+                continue
+            if trouble := own.trouble(now):
+                found.append(f"tls_certificate {pair[0]} ({own}): {trouble}")
+        return found
+
+    async def aclose(self) -> None:
+        """Close the connections that present a certificate."""
+        for each in self._lines.values():
+            await each.aclose()
+
+    async def _certificate(self, pair: _Pair) -> ClientCertificate:
+        certificate, key = await self._fetch(pair[0]), await self._fetch(pair[1])
+        known = self._read.get(pair)
+        if known is None or not known.is_made_of(certificate, key):
+            known = self._read[pair] = client_certificate(certificate, key)
+        return known
+
+
+def _pair(client: ClientOptions) -> _Pair | None:
+    certificate = client.tls_certificate
+    return None if certificate is None else (certificate, client.tls_key or certificate)
