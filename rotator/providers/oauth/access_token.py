@@ -115,7 +115,7 @@ class AccessToken(Expiring):
 
     async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         """Ask the server to end it, unless it is dead: some end more than the one token."""
-        if not self._revokes or self._dead(token):
+        if not self._revokes or (secret is None and self._dead(token)):
             return await super().revoke(token, secret)
         if secret is None:
             raise Refused("its value is not at hand, and the server ends it by that alone before its date")
@@ -131,11 +131,11 @@ class AccessToken(Expiring):
         return await super().restore(token)
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """By its date; before it, where the server revokes, whether the probe refuses it."""
-        if not self._revokes or self._dead(token):
+        """Whether the probe refuses it, where the server revokes; else by its date, which our clock alone judges."""
+        if not self._revokes:
             return await super().is_dead(token, secret)
         if secret is None:
-            return None
+            return True if self._dead(token) else None
         dead = await self._server.refusals.dead(self._probe(token), secret)
         return await self._introspected(secret) if dead is None else dead
 

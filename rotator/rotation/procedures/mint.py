@@ -167,15 +167,15 @@ def _burn_by_value(seen: Observation, record: Record, step: Burn) -> Procedure[e
     candidate, staged = record.candidate, (yield from publish.unstage(seen, record))
     if candidate is None or staged is None or known(replace(record, state=RejectedState())) & {candidate.token.id}:
         return ev.Burned(seen.at, (), step.give_up)
-    trouble = "not proven dead"
+    trouble, retry_after = "not proven dead", None
     try:
         yield from RevokeToken(record.target, staged.token, staged.secret)
         if (yield from ProveDead(record.target, staged.token, staged.secret)):
             return ev.Burned(seen.at, (candidate.token.id,), step.give_up)
     except (Transient, Refused) as fault:
-        trouble = f"not revoked: {fault.reason}"
-    if record.failures + 1 < _TRIES:
-        return seen.faulted("burn", f"{trouble}: {candidate.token.id}", of_target=False)
+        trouble, retry_after = f"not revoked: {fault.reason}", fault.retry_after
+    if record.failures + 1 < _TRIES or retry_after:
+        return seen.faulted("burn", f"{trouble}: {candidate.token.id}", retry_after, of_target=False)
     return ev.Burned(seen.at, (), step.give_up)
 
 

@@ -164,6 +164,8 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
         if content is not ConsumerContent.CURRENT:
             evidence = _by_now(evidence, _unproven(seen.value(doc, record)))
     secret = (yield from published_value(seen, predecessor)) if can.revokes_by_value else None
+    if secret is None and can.revokes_by_value and record.ends_at is None:
+        return _unrevoked(seen, record, predecessor, "only its value ends it, and that is gone from Vault")
     yield from StillOurs()  # an operator may have begun an undo since
     to_do, ended, refusal = "", f"revoked; {evidence}", ""
     try:
@@ -176,7 +178,7 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
             raise
         refusal, ended = fault.reason, f"it was dead already; {evidence}"
     try:
-        dead, how = yield from _is_dead(seen, predecessor)
+        dead, how = yield from _is_dead(seen, predecessor, secret)
     except NeedsPerson as fault:
         to_do, dead, how = fault.reason, False, ""
     if not dead and to_do:
@@ -280,11 +282,12 @@ def _by_now(evidence: str, lacks: str) -> str:
     return evidence if lacks in evidence else f"{lacks} (when it was condemned: {evidence})"
 
 
-def _is_dead(seen: Observation, old: PublishedValue) -> Procedure[tuple[bool | None, str]]:
-    """Whether it is dead, and how we know: by its value if that is at hand and safe to present, else by its handle."""
+def _is_dead(seen: Observation, old: PublishedValue, value: Secret | None = None) -> Procedure[tuple[bool | None, str]]:
+    """Whether it is dead, and how we know: by its value if that is at hand and safe to present, else by its handle.
+    `value`: it was read for the same step."""
     asked = "the target says so"
     if seen.capabilities(old.target).old_is_safe_to_present:
-        secret = yield from published_value(seen, old, strong=False)
+        secret = value or (yield from published_value(seen, old, strong=False))
         if secret:
             try:
                 return (yield from ProveDead(old.target, old.token, secret)), "its value is refused"

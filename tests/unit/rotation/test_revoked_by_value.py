@@ -128,12 +128,12 @@ CONDEMNS = {
 REFUSED = (RevokeToken, Refused("unsupported_token_type"))
 REVOKES = {
     "revoked and refused, and the published value lives": Row(
-        Revoke(), CONDEMNED, [*BEGINS, REVOKED, SHOWN, DEAD, PROVEN], ev.Retired(LATE, PROOF), can=BY_VALUE
+        Revoke(), CONDEMNED, [*BEGINS, REVOKED, DEAD, PROVEN], ev.Retired(LATE, PROOF), can=BY_VALUE
     ),
     "it has expired meanwhile": Row(
         Revoke(),
         replace(CONDEMNED, predecessor=published(1, token=token(1, expires_at=AT), fingerprint=mark(OLD))),
-        [*BEGINS, (RevokeToken, Outcome.ALREADY), SHOWN, DEAD],
+        [*BEGINS, (RevokeToken, Outcome.ALREADY), DEAD],
         ev.Retired,
         "t1.1 expired at",
         can=BY_VALUE,
@@ -141,48 +141,48 @@ REVOKES = {
     "nobody says whether the published value lives": Row(
         Revoke(),
         CONDEMNED,
-        [*BEGINS, REVOKED, SHOWN, DEAD, (VerifyValue, Unknown("503", 7.0))],
+        [*BEGINS, REVOKED, DEAD, (VerifyValue, Unknown("503", 7.0))],
         faulted("revoke", "503", 7.0),
         can=BY_VALUE,
     ),
     "the published value cannot be shown": Row(
         Revoke(),
         CONDEMNED,
-        [*BEGINS, REVOKED, SHOWN, DEAD, (VerifyValue, CannotPresent("no key"))],
+        [*BEGINS, REVOKED, DEAD, (VerifyValue, CannotPresent("no key"))],
         ev.Retired(LATE, PROOF),
         can=BY_VALUE,
     ),
     "consumers read another's value, and settings allow it": Row(
-        Revoke(), CONDEMNED, [FOREIGN, OLD_READ, OURS, REVOKED, SHOWN, DEAD], ev.Retired, can=BY_VALUE, wanted=OVERWRITE
+        Revoke(), CONDEMNED, [FOREIGN, OLD_READ, OURS, REVOKED, DEAD], ev.Retired, can=BY_VALUE, wanted=OVERWRITE
     ),
     "the published value is refused once": Row(
         Revoke(),
         CONDEMNED,
-        [*BEGINS, REVOKED, SHOWN, DEAD, NOT_YET],
+        [*BEGINS, REVOKED, DEAD, NOT_YET],
         faulted("revoke", "the published value: 401", of_target=False),
         can=BY_VALUE,
     ),
     "the published value has ended with it": Row(
-        Revoke(), TRIED, [*BEGINS, REVOKED, SHOWN, DEAD, NOT_YET], ev.Retired(LATE, PROOF, "401"), can=BY_VALUE
+        Revoke(), TRIED, [*BEGINS, REVOKED, DEAD, NOT_YET], ev.Retired(LATE, PROOF, "401"), can=BY_VALUE
     ),
     "the revocation is refused": Row(
         Revoke(),
         CONDEMNED,
-        [*BEGINS, REFUSED, SHOWN, ALIVE],
+        [*BEGINS, REFUSED, ALIVE],
         faulted("revoke", "its revocation is refused: unsupported_token_type", of_target=False),
         can=BY_VALUE,
     ),
     "the revocation is refused again and again": Row(
         Revoke(),
         LAST,
-        [*BEGINS, REFUSED, SHOWN, ALIVE],
+        [*BEGINS, REFUSED, ALIVE],
         ev.LeftToExpire(LATE, END, "its revocation is refused: unsupported_token_type"),
         can=BY_VALUE,
     ),
     "the revocation is refused, as it is dead": Row(
         Revoke(),
         CONDEMNED,
-        [*BEGINS, REFUSED, SHOWN, DEAD, PROVEN],
+        [*BEGINS, REFUSED, DEAD, PROVEN],
         ev.Retired(LATE, "t1.1 is dead, its value is refused; it was dead already; proven"),
         can=BY_VALUE,
     ),
@@ -192,21 +192,21 @@ REVOKES = {
     "the server says 200 and does nothing": Row(
         Revoke(),
         LAST,
-        [*BEGINS, REVOKED, SHOWN, ALIVE],
+        [*BEGINS, REVOKED, ALIVE],
         ev.LeftToExpire(LATE, END, "it is still accepted after its revocation"),
         can=BY_VALUE,
     ),
     "the server says 200 and does nothing yet": Row(
         Revoke(),
         replace(LAST, failures=0),
-        [*BEGINS, REVOKED, SHOWN, ALIVE],
+        [*BEGINS, REVOKED, ALIVE],
         faulted("revoke", "it is still accepted after its revocation", of_target=False),
         can=BY_VALUE,
     ),
     "nobody says whether it is dead": Row(
         Revoke(),
         LAST,
-        [*BEGINS, REVOKED, SHOWN, (ProveDead, None)],
+        [*BEGINS, REVOKED, (ProveDead, None)],
         faulted("revoke", "predecessor t1.1 cannot be proven dead yet", of_target=False),
         can=BY_VALUE,
     ),
@@ -216,6 +216,13 @@ REVOKES = {
         [PUBLISHED_NEW, OURS, (RevokeToken("blog", DATED.token), Refused("by expiry")), SHOWN, ALIVE],
         ev.LeftToExpire(LATE, END, "its revocation is refused: by expiry"),
         can=EXPIRES,
+    ),
+    "its value is gone from Vault since": Row(
+        Revoke(),
+        LAST,
+        [PUBLISHED_NEW, (ReadPath, NOTHING)],
+        ev.LeftToExpire(LATE, END, "only its value ends it, and that is gone from Vault"),
+        can=BY_VALUE,
     ),
     "it was left to its date, which is not over at the target": Row(
         Revoke(),
@@ -227,7 +234,7 @@ REVOKES = {
     "it was left to its date": Row(
         Revoke(),
         record(Phase.SETTLED, predecessor=DATED, current=published(2), ends_at=END),
-        [OLD_READ, OURS, (RevokeToken, Outcome.ALREADY), SHOWN, DEAD],
+        [OLD_READ, OURS, (RevokeToken, Outcome.ALREADY), DEAD],
         ev.Retired,
         "t1.1 expired at",
         can=BY_VALUE,
@@ -250,6 +257,13 @@ BURNS = {
         REJECTED,
         [STAGED, REFUSED],
         faulted("burn", "not revoked: unsupported_token_type: t2.1", of_target=False),
+        can=BY_VALUE,
+    ),
+    "the server wants to be asked later": Row(
+        BURN,
+        replace(REJECTED, failures=2),
+        [STAGED, (RevokeToken, Transient("429", retry_after=7.0))],
+        faulted("burn", "not revoked: 429: t2.1", 7.0, of_target=False),
         can=BY_VALUE,
     ),
     "nothing helps": Row(BURN, replace(REJECTED, failures=2), [STAGED, REFUSED], LEFT, can=BY_VALUE),
