@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Protocol
@@ -104,6 +104,7 @@ class Reconciler:
     recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
     _looks: dict[tuple[str, str], tuple[ev.NotEnded, float]] = field(default_factory=dict)  # see `_looked`
     _heard: dict[str, RotationRequest] = field(default_factory=dict)  # what somebody waits for here, once it was heeded
+    _asked: dict[str, tuple[RotationRequest, RotationRequest]] = field(default_factory=dict)  # see `_next`
 
     async def reconcile(
         self,
@@ -133,8 +134,7 @@ class Reconciler:
         objects = gate.objection if gate else None
         while True:
             step = (objects and objects(record)) or _supplied(record, context)
-            seen = context.observed()
-            step = step or next_step(credential, record, seen.now, ask, seen.shared, rested)
+            step = step or self._next(context, record, ask, rested)
             if isinstance(step, Wait):
                 entry = await self._let_go(entry, record, keep=self._lasting(entry, record, context))
                 lost = None if looked or self.only_looks else await run(context, watch(context.observed(), record))
@@ -155,6 +155,19 @@ class Reconciler:
             rested, looked = timedelta(), True
             if refused:
                 return ReconcileResult(record, Wait(record.retry_at, refused.reason), refused)
+
+    def _next(
+        self, context: RotationContext, record: Record, ask: RotationRequest | None, rested: timedelta = timedelta()
+    ) -> Step:
+        """The next step. That a person has acted is heard once: a request is no later than when it was first seen here,
+        even if the clock of who asked was ahead.
+        """
+        seen, name = context.observed(), context.credential.name
+        if ask and record.phase is Phase.AWAITING:
+            if self._asked.get(name, (None,))[0] != ask:
+                self._asked[name] = ask, replace(ask, at=min(ask.at, seen.at))
+            ask = self._asked[name][1]
+        return next_step(context.credential, record, seen.now, ask, seen.shared, rested)
 
     def _looked(self, entry: Entry, record: Record) -> tuple[Record, timedelta]:
         """The record with the looks of this process that found nothing ended, and how long it has rested since.
@@ -314,8 +327,7 @@ class Reconciler:
         after = advance(record, event)
         if (after.rotation, after.attempt) > (record.rotation, record.attempt):
             context.seen.begun_here = (after.rotation, after.attempt)
-        seen = context.observed()
-        resting = isinstance(next_step(context.credential, after, seen.now, ask, seen.shared), Wait)
+        resting = isinstance(self._next(context, after, ask), Wait)
         entry = await self._save(entry, after, release=resting)
         await self._tell(context, record, event, after, started)
         return after, entry

@@ -6,6 +6,8 @@ import pytest
 
 from rotator.ports import Refused
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.rotation_request import RotationRequest
+from tests.kit.kinds import Kind
 from tests.model.simulation.stage import NAME, Stage, Visit
 from tests.model.simulation.world import Thread
 
@@ -136,3 +138,21 @@ def test_a_mint_that_a_clock_days_ahead_sent_is_looked_for_although_whoever_wait
     stage["A"].clock.skew = 0.0
     by_turns(stage)
     assert stage.record.current
+
+
+def test_a_person_who_was_waited_for_is_told_once_although_a_clock_was_days_ahead_when_somebody_asked():  # seed 134756
+    stage = Stage(actors=1, options={"kinds": (Kind.KEY_SET,), "by_hand": "mint"})
+    stage.reconcile("A")
+    stage["A"].clock.skew = AHEAD
+    stage["A"].ask(NAME, emergency=False)
+    ask = stage["A"].asks[NAME]
+    stage["A"].clock.skew = 0.0
+    for _ in range(3):
+        stage.finish(Visit(stage["A"], Thread(stage["A"], NAME, asked_by(stage, ask))))
+        stage.sleep(5)
+    assert len([line for line in stage.world.lines if "Awaited" in line]) <= 3
+
+
+async def asked_by(stage: Stage, ask: RotationRequest) -> None:
+    """A look of A's process, where somebody waits."""
+    await stage["A"].reconciler.reconcile(stage["A"].config[NAME], stage["A"].edges_of(NAME, stage["A"].clock), ask)
