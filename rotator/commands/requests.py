@@ -67,10 +67,15 @@ async def give_up(actor: Actor) -> None:
     for each in await unclaimed(actor):
         if each.until > actor.clock.now():
             continue
-        await actor.requests.remove(each.credential, each.request)
-        said = f"given up: {each.said}"
+        said, unanswered = f"given up: {each.said}", None
+        try:
+            await actor.requests.remove(each.credential, each.request)
+        except Transient as fault:  # it may be gone, and then nobody would find it again to tell
+            unanswered = fault
         logs.tell("request.given_up", "error", credential=each.credential, by=each.request.by, said=said)
         await actor.record_fleet(actor.clock.now(), "request.given_up", each.request.by, f"{each.credential}: {said}")
+        if unanswered:
+            raise unanswered
 
 
 @dataclass(slots=True)

@@ -38,10 +38,13 @@ class Wishes:
         """A wish for a credential that left the settings of which nothing is left, and nobody was told; or none."""
         known = {*self.taken, *(each.id for each in (ledger.latest.taken if ledger.latest else ()))}
         for wish in (each for each in self.made if each.name == name and each.request.id not in known):
-            told = any(said.startswith(f"{name}: given up: {wish.request}:") for said in self.given_up)
-            if not told and not waiting(wish):
+            if not self._told(wish) and not waiting(wish):
                 return f"{wish.request.verb} of {wish.at:.1f} for {name}, which left the settings, was forgotten"
         return ""
+
+    def _told(self, wish: Wish) -> bool:
+        """Whether it was told as given up."""
+        return any(said.startswith(f"{wish.name}: given up: {wish.request}:") for said in self.given_up)
 
     def lost(self, name: str, ledger: Ledger, alive: Callable[[str], bool]) -> str:
         """A wish of which nothing came and nobody was told, when all is at rest; empty: there is none."""
@@ -50,6 +53,8 @@ class Wishes:
             return ""
         for wish in (each for each in self.made if each.name == name):
             asked, known = wish.request, self.taken.get(wish.request.id)
+            if known is None and self._told(wish):
+                continue  # while it was not in the settings
             if known is None and not any(each.id == asked.id for each in record.taken):
                 return f"{asked.verb} of {wish.at:.1f} for {name} was acknowledged and forgotten"
             if asked.verb is not RequestVerb.ROTATE or isinstance(known, ev.RequestDeclined) or record.paused:

@@ -102,6 +102,20 @@ async def test_after_an_hour_it_is_given_up_told_and_removed_and_no_others_reque
     assert "alive when it was typed, and nobody ends them: t1.1" in said
 
 
+async def test_it_is_told_as_given_up_although_the_answer_to_its_removal_is_lost(monkeypatch) -> None:
+    app: Any = Actor()
+    remove = app.remove
+
+    async def lost(name: str, request: Any) -> None:
+        await remove(name, request)
+        raise Transient("no answer")
+
+    monkeypatch.setattr(app, "remove", lost)
+    await look(app, HOUR)
+    assert app.kept["gone"] == []
+    assert [event for event, _ in app.receipts] == ["request.given_up"]
+
+
 async def test_on_a_copy_of_vault_nothing_is_given_up() -> None:
     app: Any = Actor()
     app.daemon.read_only = True
