@@ -12,7 +12,7 @@ from rotator.rotation.phases import VerifiedState
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token
 from rotator.rotation.second_vault import overtaken
 from rotator.rotation.token_names import Parsed, parse
-from tests.kit.kinds import Kind
+from tests.kit.kinds import DATED, Kind
 
 _Part = tuple[str, int] | tuple[str, int, int]  # a rotation, or one attempt of it
 _MINTING = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.REJECTED, Phase.HELD})
@@ -140,6 +140,8 @@ class Ledger:
         if token.id != self.chosen.get(token.name, token.id):
             return True
         latest = self.latest
+        if latest and latest.phase is Phase.REQUESTED and token.name == latest.mint_name:
+            return True  # its value could not be staged: only who made it has it
         if latest and latest.ends_at and latest.predecessor and token.id == latest.predecessor.token.id:
             return True
         return latest is not None and _is_over(latest, token)
@@ -170,10 +172,11 @@ def gives_up_the_old(before: Record, after: Record) -> bool:
 
 
 def ends(live: Live, record: Record, target: Target) -> bool:
-    """Whether anything but the next value ends it: not what nobody can revoke, nor what fills an only slot for good.
+    """Whether anything but the next value ends it: not what ends by its own date when its value is lost, if nobody
+    can revoke it at all, nor what fills an only slot for good.
 
     That is what stays in it when nothing is put back, as nothing was published, or it is over.
     """
     kind = target.kind(live.credential)
     old = target.tokens.get(record.current.token.id) if record.current else None
-    return kind is not Kind.EXPIRING and not (kind is Kind.ONE_SLOT and (old is None or target.expired(old)))
+    return kind not in DATED and not (kind is Kind.ONE_SLOT and (old is None or target.expired(old)))

@@ -62,7 +62,10 @@ def tells(ledger: Ledger, token: str, *, durable: bool) -> Broken:
     """I4: the target is told what was staged and is in Vault, or once more what is published."""
     if token not in ledger.installable | ledger.put_back:
         yield "I4", f"tells the target {token}, which no record names"
-    if token in ledger.installable and not durable:
+    latest = ledger.latest
+    candidate = latest.candidate.token.id if latest and latest.candidate else ""
+    again = token in ledger.put_back and token != candidate  # it was read just now: somebody may have deleted it since
+    if token in ledger.installable and not again and not durable:
         yield "I4", f"tells the target {token}, which is nowhere in Vault"
 
 
@@ -145,6 +148,12 @@ def keeps(by: str, token: str, *, read: bool) -> Broken:
     """I1: what consumers read is not ended, but in a cut-over that the journal has begun."""
     if read:
         yield "I1", f"{by} ends {token}, which consumers read"
+
+
+def learns(record: Record) -> Broken:
+    """I1: at a target where the end of a predecessor has ended the published value, no other is ended so."""
+    if record.ends_together and record.ends_together == record.target:
+        yield "I1", "the published value ends with its predecessor, which the record knew"
 
 
 def destroys(record: Record, token: str) -> Broken:

@@ -78,6 +78,8 @@ class Target:
         self.issued: list[Issued] = []
         self.made = 0
         self.calls: list[str] = []
+        self.deaf = False  # it says yes to who shows a value to end it, and ends nothing
+        self.together = False  # it ends all tokens of one stem at once
         self._seed = seed
         self._faults: defaultdict[str, deque[tuple[Fault, When]]] = defaultdict(deque)
         self._late: list[Callable[[], object]] = []
@@ -97,6 +99,10 @@ class Target:
         for each in self.issued:
             if each.secret.matches(secret) and self._authenticates(each):
                 each.last_used = self.now()
+
+    def shown(self, secret: Secret) -> Issued | None:
+        """What the target knows of this value."""
+        return next((each for each in self.issued if each.secret.matches(secret)), None)
 
     # trouble
 
@@ -143,10 +149,11 @@ class Target:
         return Minted(token, secret)
 
     def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
-        found = self._find(token)
-        if found is None or not found.living:
+        found = self.shown(secret) if secret else self._find(token)
+        if found is None or not found.living or (secret and self._expired(found)):
             return Outcome.ALREADY
-        found.revoked_at = self.now()
+        for each in () if self.deaf else (found, *self._kin(found)):
+            each.revoked_at = each.revoked_at or self.now()
         return Outcome.DONE
 
     def restore(self, token: Token) -> Outcome:
@@ -204,6 +211,11 @@ class Target:
         if fault:
             raise fault
         return result
+
+    def _kin(self, row: Issued) -> list[Issued]:
+        """What ends along with it."""
+        stem = row.token.name.rpartition("-r")[0]
+        return [each for each in self.issued if begins(each.token.name, f"{stem}-r")] if self.together else []
 
     def _find(self, token: Token) -> Issued | None:
         """The record of this name that is not deleted, when it is this very token's."""
@@ -269,6 +281,27 @@ class ExpiringProvider(FakeProvider):
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         return not (await self.inspect(token)).exists
+
+
+class ByValueProvider(ExpiringProvider):
+    """A target that lists nothing, and ends a token before its date when it is shown the value (RFC 7009)."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(revokes_by_value=True)
+
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
+        if secret is None:
+            return await super().revoke(token)
+        return await self.call("revoke", token, secret)
+
+    async def restore(self, token: Token) -> Outcome:
+        raise Refused("a revocation is for good")
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        if secret is None:
+            return await super().is_dead(token, secret) or None
+        return await self.call("is_dead", token, secret)
 
 
 def _quietly(effect: Callable[[], object]) -> None:

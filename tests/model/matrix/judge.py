@@ -56,8 +56,11 @@ class Judge:
                 hold(promises.named(self.ledger, args[0]))
                 hold(promises.counted(self.ledger, args[0]))
             case "revoke":
-                hold(promises.revokes(self.ledger, args[0]))
-                hold(promises.spares(self.latest, args[0]))
+                token = self.truth.of(*args)
+                hold(promises.revokes(self.ledger, token))
+                hold(promises.spares(self.latest, token))
+                if self.latest and self.truth.ends_published(token) and not self.latest.emergency:
+                    hold(promises.learns(self.latest))
             case "restore":
                 hold(promises.restores(self.ledger, args[0]))
             case "install":
@@ -126,6 +129,7 @@ class Judge:
         value, blind = self.read_now(), "journal" in self.lost  # which slot is free?
         under_way = self.truth.sort in CUT_OVER and self.latest is not None and self.latest.phase in UNDER_WAY
         cut_off = self.truth.sort in SLOTTED and (self.refused or under_way or blind)
+        cut_off = cut_off or self.taken
         if secret(value) and not cut_off:
             hold(promises.reads("consumers", "a value", accepted=self.truth.accepts(value)))
         if self.truth.sort not in GRACED or self.ledger.emergencies or blind:
@@ -143,6 +147,12 @@ class Judge:
     def refused(self) -> bool:
         """Whether the target has refused for good what is published: its place may be taken."""
         return self.latest is not None and self.latest.refused_at is not None
+
+    @property
+    def taken(self) -> bool:
+        """Whether what is published may have ended along with its predecessor: until a record that knows it is over."""
+        together = self.truth.sort is Kind.BY_VALUE and self.truth.target.together
+        return together and (self.refused or self.latest is None or not self.latest.ends_together)
 
     @property
     def place(self) -> VaultPath:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.kit import kinds
-from tests.kit.provider import ExpiringProvider, FakeProvider, Target
+from tests.kit.provider import ByValueProvider, ExpiringProvider, FakeProvider, Target
 from tests.kit.slots import SlotProvider, Slots
 from tests.model.matrix.clocks import EPOCH, Time
 
@@ -22,17 +22,20 @@ class Kind(StrEnum):
     EXPIRING = "expiring"
     ONE_SLOT = "one slot"
     TWO_SLOTS = "two slots"
+    BY_VALUE = "ended by its value"
     PERSON = "one slot, a person installs"
 
 
 CUT_OVER = frozenset({Kind.ONE_SLOT, Kind.PERSON})
 SLOTTED = frozenset({*CUT_OVER, Kind.TWO_SLOTS})
-GRACED = frozenset({Kind.NAMED, Kind.TWO_SLOTS})
+GRACED = frozenset({Kind.NAMED, Kind.TWO_SLOTS, Kind.BY_VALUE})
 KINDS = dict.fromkeys(Kind, kinds.Kind.ONE_SLOT) | {
     Kind.NAMED: kinds.Kind.TOKENS,
     Kind.EXPIRING: kinds.Kind.EXPIRING,
     Kind.TWO_SLOTS: kinds.Kind.TWO_SLOTS,
+    Kind.BY_VALUE: kinds.Kind.BY_VALUE,
 }
+PROVIDERS = {Kind.NAMED: FakeProvider, Kind.EXPIRING: ExpiringProvider, Kind.BY_VALUE: ByValueProvider}
 
 
 class Seen(NamedTuple):
@@ -60,11 +63,20 @@ class Truth:
         else:
             self.target = Target(self.time.now, named=self.sort is Kind.NAMED, seed="canary")
             self.stranger = self.target.mint("rotator-home-blog-bot-other-r1-a1", None).token
-            self.provider = ExpiringProvider(self.target) if self.sort is Kind.EXPIRING else FakeProvider(self.target)
+            self.provider = PROVIDERS[self.sort](self.target)
 
     def accepts(self, value: str) -> bool:
         """Whether consumers who present it get in."""
         return (self.slots if self.sort in SLOTTED else self.target).accepts(Secret(value))
+
+    def of(self, token: Token, secret: Secret | None) -> Token:
+        """The token that is ended by who shows this value; without one, the token that they name."""
+        found = self.target.shown(secret) if secret and self.sort is Kind.BY_VALUE else None
+        return found.token if found else token
+
+    def ends_published(self, token: Token) -> bool:
+        """Whether more ends with this one."""
+        return self.sort is Kind.BY_VALUE and self.target.together and self.alive(Seen(token.id, token.name))
 
     @property
     def tokens(self) -> dict[str, Seen]:

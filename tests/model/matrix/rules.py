@@ -49,7 +49,7 @@ def _rule(outcome: str, why: str, *troubles: Trouble, **where: str) -> Rule:
 
 OLD, UNDO, REFUSED = "read consumer, an older version", "an undo", "a candidate is refused"
 GONE, URGENT, BY_HAND = "a verified candidate is gone", "an emergency in the grace", "a person enters the value"
-AGED = "a proof grows old"
+AGED, DEAF, TOGETHER = "a proof grows old", "a server ends nothing", "a server ends all tokens"
 UNPUBLISHED = f"{GONE}|{AGED}"  # stories in which a Publish ends without a publication
 JOURNAL = "read journal|write journal"
 NO_ANSWER = (T.LOST_BEFORE, T.LOST_AFTER, T.LATE, T.GARBAGE, T.BROKEN, T.BUSY)
@@ -147,6 +147,14 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         FOREIGN,
+        "only its value ends the predecessor, and that is gone: the next look sees the rest",
+        T.WIPED,
+        calls=OLD,
+        steps="Revoke",
+        kinds=Kind.BY_VALUE,
+    ),
+    _rule(
+        FOREIGN,
         "the old value cannot be put back: released, a new one is due at once",
         T.WIPED,
         calls=f"read consumer|write consumer|{OLD}",
@@ -172,6 +180,14 @@ RULES: tuple[Rule, ...] = (
         kinds=Kind.ONE_SLOT,
     ),
     _rule(
+        ROTATION,
+        "the only value that ends the predecessor was deleted: left to its date, and the next rotation comes first",
+        T.DELETED,
+        points="Publish: write consumer",
+        kinds=Kind.BY_VALUE,
+        stories="a rotation",
+    ),
+    _rule(
         GOES_ON, "a deletion after the look moves no version: nothing can fence it", T.DELETED, calls="write consumer"
     ),
     _rule(GOES_ON, "the look was before it", T.DELETED, calls=OLD, steps="Publish"),
@@ -182,7 +198,7 @@ RULES: tuple[Rule, ...] = (
         FOREIGN,
         "what was published is not there: the predecessor lives until that is cleared up",
         T.DELETED,
-        calls="read consumer|verify|inspect",
+        calls=f"read consumer|verify|inspect|{OLD}",
         steps="Condemn",
     ),
     _rule(
@@ -191,6 +207,14 @@ RULES: tuple[Rule, ...] = (
         T.DELETED,
         calls="read consumer",
         steps="Revoke",
+    ),
+    _rule(
+        FOREIGN,
+        "the revocation is tried again, and what was published is not there by then",
+        T.DELETED,
+        calls=f"{OLD}|revoke|is_dead|verify",
+        steps="Revoke",
+        stories=f"{DEAF}|{TOGETHER}",
     ),
     _rule(
         FOREIGN,
@@ -334,7 +358,7 @@ RULES: tuple[Rule, ...] = (
         T.OVERTAKEN,
         calls="write journal",
         steps="Publish",
-        kinds=f"{Kind.NAMED}|{Kind.TWO_SLOTS}",
+        kinds=f"{Kind.NAMED}|{Kind.TWO_SLOTS}|{Kind.BY_VALUE}",
     ),
     _rule(
         GOES_ON,
@@ -363,6 +387,7 @@ RULES: tuple[Rule, ...] = (
         kinds=f"{Kind.NAMED}|{Kind.TWO_SLOTS}",
         stories=REFUSED,
     ),
+    _rule(WAITS, "later predecessors are left to their dates, by both clocks", T.BACK, stories=TOGETHER),
     _rule(GOES_ON, "no grace is to come any more, and an emergency has none", T.AHEAD, T.BACK, stories=URGENT),
     _rule(GOES_ON, "no grace is to come any more", T.AHEAD, steps="Condemn|Revoke|Sweep"),
     _rule(GOES_ON, "stamped by the clock as it was", T.AHEAD, calls="write journal", steps="Publish"),
@@ -398,6 +423,7 @@ RULES: tuple[Rule, ...] = (
         T.RELOAD,
         stories=URGENT,
     ),
+    _rule(GOES_ON, "a new value follows anyway", T.RELOAD, T.EMERGENCY, stories=TOGETHER),
     _rule(GOES_ON, "nothing was begun under the old settings", T.RELOAD, steps="Hold"),
     _rule(GOES_ON, "nothing was begun under the old settings", T.RELOAD, calls="read journal", steps="Visit"),
     _rule(ROTATION, "what was begun ends under its old settings; the new path is due at once", T.RELOAD),

@@ -84,11 +84,22 @@ def _undo(world: World) -> None:
 
 def _spoiled(world: World) -> None:
     """The first candidate will not be accepted."""
-    if world.kind is Kind.NAMED:
+    if world.kind in (Kind.NAMED, Kind.BY_VALUE):
         world.spoils = True
     else:
         world.truth.spoil()
     world.wish()
+
+
+def _deaf(world: World) -> None:
+    """The target says yes to each revocation, and ends nothing."""
+    world.truth.target.deaf = True
+    world.time.move(5400)
+
+
+def _together(world: World) -> None:
+    """The target ends the published value along with its predecessor."""
+    world.truth.target.together = True
 
 
 def _unstaged(world: World) -> None:
@@ -116,6 +127,9 @@ def _stories() -> tuple[Story, ...]:
         Story("a candidate is refused", Kind.NAMED, _spoiled, shows=burned | {"Verify"}),
         Story("a candidate is refused", Kind.ONE_SLOT, _spoiled, shows=burned | {"Verify"}),
         Story("a candidate is refused", Kind.TWO_SLOTS, _spoiled, shows=burned | {"Verify"}),
+        Story("a candidate is refused", Kind.BY_VALUE, _spoiled, shows=burned),
+        Story("a server ends nothing", Kind.BY_VALUE, _ask, _deaf, shows=frozenset({"Revoke"})),
+        Story("a server ends all tokens", Kind.BY_VALUE, _ask, _together, shows=frozenset({"Revoke"})),
         Story(
             "a verified candidate is gone", Kind.NAMED, _unstaged, shows=frozenset({"Publish", "Fence"}), before=DIES
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rotator.rotation import decide, procedures, steps
 from rotator.rotation import events as ev
-from rotator.rotation.calls import RevokeToken
+from rotator.rotation.calls import ReadConsumer, RevokeToken
 from rotator.rotation.procedures import install, publish, retire
 from tests.kit import promises
 from tests.model.matrix.faults import Cell, Trouble
@@ -83,3 +83,26 @@ def test_a_pause_that_ignores_retry_after_is_caught(monkeypatch):
         lambda seen, step, reason, retry_after=None, **_: faulted(seen.at, step, reason),
     )
     assert broken(Kind.NAMED, "Revoke", "revoke", Trouble.BUSY).startswith("429")
+
+
+def ends_by_value(name: str) -> str:
+    """What breaks in a story of a target that ends tokens by their value, without a further fault."""
+    return play(next(each for each in STORIES if each.kind is Kind.BY_VALUE and each.name == name)).broken
+
+
+def test_a_server_that_is_believed_when_it_says_yes_is_caught(monkeypatch):
+    def believed(*_):
+        yield from ()
+        return True, "the server says so"
+
+    monkeypatch.setattr(retire, "_is_dead", believed)
+    assert ends_by_value("a server ends nothing").startswith("I2")
+
+
+def test_showing_the_published_value_to_end_its_predecessor_is_caught(monkeypatch):
+    def newest(seen, *_, **__):
+        doc = yield from ReadConsumer(seen.credential.place)
+        return doc.secret(seen.credential.key)
+
+    monkeypatch.setattr(retire, "published_value", newest)
+    assert ends_by_value("a rotation").startswith("I4")

@@ -150,7 +150,11 @@ class World:
         self.time.struck = self.judge.look
         self.wire = Wire(lambda actor, point, call: self.strike(self, actor, point, call))
         quiet = timedelta(minutes=1) if self.kind is Kind.NAMED else None
-        lifetimes = {Kind.NAMED: timedelta(days=90), Kind.EXPIRING: timedelta(hours=2)}
+        lifetimes = {
+            Kind.NAMED: timedelta(days=90),
+            Kind.EXPIRING: timedelta(hours=2),
+            Kind.BY_VALUE: timedelta(hours=2),
+        }
         self.credential = Credential(
             "blog/bot",
             "halo-cms",
@@ -158,7 +162,12 @@ class World:
             CONSUMER,
             schedule=Every(timedelta(days=30), jitter=0),
             lifetime=lifetimes.get(self.kind),
-            retire=Retirement(timedelta(seconds=self.grace), quiet, timedelta(hours=1) if quiet else None),
+            retire=Retirement(
+                timedelta(seconds=self.grace),
+                quiet,
+                timedelta(hours=1) if quiet else None,
+                gives_way=self.kind is Kind.BY_VALUE,
+            ),
             limits=self.limits,
         )
         self.actor = self.host()

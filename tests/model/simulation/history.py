@@ -20,7 +20,7 @@ from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from tests.kit import promises
-from tests.kit.kinds import INSTALLED, NO_GRACE, Kind
+from tests.kit.kinds import CAN, DATED, INSTALLED, NO_GRACE, Kind
 from tests.model.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
 from tests.model.simulation.consumers import Consumer
 from tests.model.simulation.days import Days, held_for_two
@@ -85,6 +85,7 @@ class History:
         )
         self.target.kinds.update(zip(names, swarm.kinds, strict=False))
         self.target.by_hand.update({name: swarm.by_hand for name in names if self.target.kind(name) in INSTALLED})
+        self.target.took = self.checks.took
         self.world.phase_of = self._phase
         self.journal = SimJournal(self.world, self.vault)
         self.installation = Installation("inst01", KEY)
@@ -125,7 +126,7 @@ class History:
             if text := self._late(name):
                 self.checks.broken("L1", text)
         for name in self.wanted:
-            lives = timedelta(days=2000) if self.target.kind(name) is Kind.EXPIRING else None
+            lives = timedelta(days=2000) if self.target.kind(name) in DATED else None
             self.people.settings(name, schedule=Every(timedelta(days=900)), lifetime=lives)
         self._until(self._restless, OVERLAP + self._ends_in() + CONVERGED + self._leftover())
         world.run(world.now + SWEEP)
@@ -182,7 +183,7 @@ class History:
     def _ends_in(self) -> float:
         """Seconds that a predecessor may live on: its grace, or its own lifetime where nobody can revoke it."""
         grace = max(after for graces in self.checks.graces.values() for _, after in graces)
-        expiring = Kind.EXPIRING in self.target.kinds.values()
+        expiring = DATED.intersection(self.target.kinds.values())
         return grace + (2.5 * self.world.swarm.interval + self._skew() if expiring else 0.0)
 
     def _waits(self, name: str) -> bool:
@@ -345,7 +346,9 @@ def _credential(name: str, swarm: Swarm, kind: Kind) -> Credential:
 
     after = 0.0 if kind in NO_GRACE else swarm.grace
     quiet = None if kind in NO_GRACE else span(swarm.quiet)
-    lifetime = swarm.lifetime if kind is not Kind.EXPIRING else 2.5 * swarm.interval
+    if kind is Kind.BY_VALUE:
+        after, quiet = min(after, swarm.interval / 4), None
+    lifetime = swarm.lifetime if kind not in DATED else 2.5 * swarm.interval
     return Credential(
         name=name,
         kind="sim",
@@ -353,7 +356,12 @@ def _credential(name: str, swarm: Swarm, kind: Kind) -> Credential:
         place=VaultPath("kv", f"apps/{name}"),
         schedule=Every(timedelta(seconds=swarm.interval)),
         lifetime=span(lifetime),
-        retire=Retirement(timedelta(seconds=after), quiet, span(swarm.grace + 120) if quiet else None),
+        retire=Retirement(
+            timedelta(seconds=after),
+            quiet,
+            span(swarm.grace + 120) if quiet else None,
+            gives_way=CAN[kind].revokes_by_value,
+        ),
         limits=Limits(mints_per_day=swarm.mints_per_day),
         on_foreign=OnForeign.OVERWRITE if swarm.overwrite else OnForeign.HOLD,
     )

@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NoReturn
 
 from rotator.ports import Minted
@@ -29,6 +30,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 SLACK = 4.0  # seconds: Vault's clock is told in whole seconds, and clocks within two seconds count as one
 COPY = "Z"  # begins the names of the processes of a copied installation
 HEEDED = 200.0  # seconds until all who can read Vault have heard of a pause of everything, though they were stopped
+BY_OTHERS = ("person", "family")  # who ends a token against our will
 UNSURE = 78.0  # seconds: 0.6 of the lease and the patience of one step
 
 
@@ -234,7 +236,7 @@ class Checks:
             self.broken("I1", "publishes a value that the target never made")
         entered = token.told == "person" and self.target.alive(token)  # anew since it was proven, it settles again
         refused = not self.target.accepts(token.value) and not self.target.expired(token)
-        refused = refused and token.ended != "person" and not token.ended.startswith(COPY)
+        refused = refused and token.ended not in BY_OTHERS and not token.ended.startswith(COPY)
         accepted, barred = not refused or entered, () if self.disputed else self.ledgers[name].barred
         self.hold(promises.publishes(token.id, proven=token.proven, accepted=accepted, barred=barred))
         self._foreign_survives(place, version.author, before, new)
@@ -371,7 +373,7 @@ class Checks:
     def used(self, name: str, value: str, read_at: float) -> None:
         """I1 as consumers see it: a value read less than its grace ago is accepted."""
         token = self.target.by_value.get(value)
-        if self.target.accepts(value) or token is None or token.ended == "person" or self.target.expired(token):
+        if self.target.accepts(value) or token is None or token.ended in BY_OTHERS or self.target.expired(token):
             return
         if token.ended.startswith(COPY):
             return  # by the rotator of a copy of this Vault, which a person has started
@@ -381,9 +383,19 @@ class Checks:
             return
         if self.target.kind(name) is Kind.TWO_SLOTS and name in self.lost_journals:
             return  # with the journal went the knowledge which of two slots may be taken
+        at, grace, _ = self.replaced.get(value, (inf, 0.0, None))
+        if self.world.now >= at + grace - SLACK:
+            return  # a grace of seconds, on hosts whose clocks are seconds apart
         urgent = value in self.replaced and self._urgent(token)
         who = f"{self.world.now - read_at:.1f} s ago consumers of {name}"
         self.hold(promises.reads(who, token.id, accepted=urgent))
+
+    def took(self, live: Live) -> None:
+        """I1: a target that ends the published value along with its predecessor does that once: then it is known."""
+        latest = self.ledgers[live.credential].latest
+        current = latest.current if latest else None
+        if latest and current and current.token.id == live.id and not latest.emergency:
+            self.hold(promises.learns(latest))
 
     def _urgent(self, live: Live) -> bool:
         """Whether an emergency has taken the token's grace away."""

@@ -14,7 +14,7 @@ from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import ANSWERED_BY
 from rotator.rotation.ownership import unmanaged
 from rotator.rotation.record import Phase, Record
-from tests.kit.kinds import Kind
+from tests.kit.kinds import DATED, Kind
 from tests.model.simulation.actors import CALM_POLL, TTL, Process, SimClock
 from tests.model.simulation.days import CLAIMS, held_for_two
 from tests.model.simulation.inbox import requests
@@ -128,7 +128,7 @@ class Ordinary:
     def _lives(self, token_id: str) -> bool:
         target = self.history.target
         live = target.tokens.get(token_id)
-        return live is not None and target.alive(live) and target.kind(live.credential) is not Kind.EXPIRING
+        return live is not None and target.alive(live) and target.kind(live.credential) not in DATED
 
     def receipts(self) -> None:
         """R: every end of a token that is ours is a transition that somebody was told.

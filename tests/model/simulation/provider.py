@@ -24,7 +24,7 @@ from rotator.ports import (
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import begins
-from tests.kit.kinds import CAN, INSTALLED, NAMED, Kind
+from tests.kit.kinds import CAN, DATED, INSTALLED, NAMED, Kind
 from tests.model.simulation import wire
 from tests.model.simulation.target import Live, Target
 from tests.model.simulation.world import World
@@ -135,7 +135,7 @@ class SimProvider:
 
     async def inspect(self, token: Token) -> Inspection:
         """See `Provider.inspect`."""
-        if self.kind is Kind.EXPIRING:
+        if self.kind in DATED:
             return Inspection(not self._over(token), expires_at=token.expires_at + LEEWAY if token.expires_at else None)
 
         def effect() -> Inspection:
@@ -150,10 +150,12 @@ class SimProvider:
         """See `Provider.revoke`."""
         if self.kind is Kind.ONE_SLOT:
             return Outcome.ALREADY
-        if self.kind is Kind.EXPIRING:
+        if self.kind in DATED and (secret is None or self.kind is Kind.EXPIRING):
             if self._over(token):
                 return Outcome.ALREADY
             raise Refused("it cannot be revoked, it ends by expiry")
+        if self.kind is Kind.BY_VALUE and secret is not None:
+            return await self._revoke_by_value(token, secret)
         who = self._who
         self.checks.revoke_leaves(self.name, token)
 
@@ -161,6 +163,20 @@ class SimProvider:
             live = self.target.tokens.get(token.id)
             gone = live is None or live.deleted or not live.there
             return Outcome.ALREADY if gone else self.target.end(live, who)
+
+        return await self._send("revoke", effect, writes=True, timely=True)
+
+    async def _revoke_by_value(self, token: Token, secret: Secret) -> Outcome:
+        """RFC 7009: who shows a value ends that one, and hears no more than that the request came."""
+        who, value = self._who, secret.reveal()
+        shown = self.target.by_value.get(value)
+        self.checks.revoke_leaves(self.name, shown.token if shown else token)
+
+        def effect() -> Outcome:
+            live = self.target.by_value.get(value)
+            if live is not None and self.target.alive(live) and not self.world.swarm.deaf:
+                self.target.end(live, who)
+            return Outcome.DONE
 
         return await self._send("revoke", effect, writes=True, timely=True)
 
@@ -190,8 +206,8 @@ class SimProvider:
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """See `Provider.is_dead`."""
-        if self.kind is Kind.EXPIRING:
-            return self._over(token)
+        if self.kind in DATED and (secret is None or self.kind is Kind.EXPIRING):
+            return self._over(token) or (None if self.capabilities.can_revoke else False)
 
         def effect() -> bool | None:
             if self.world.chance(self.world.swarm.lags):

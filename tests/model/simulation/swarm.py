@@ -86,14 +86,28 @@ class Swarm:
     followed: bool = False  # processes prove by a lock of their host that another one has ended
     lazy: bool = False  # some consumers go on with an old value for long
     two_targets: bool = False  # settings reach the target under two names
+    deaf: bool = False  # a target that ends tokens by their value says yes to each, and ends none
+    families: bool = False  # such a target ends all tokens of one credential together
 
 
-_KINDS = (Kind.TOKENS, Kind.TOKENS, *Kind, Kind.ONE_SLOT)
+_KINDS = (
+    *(Kind.TOKENS, Kind.TOKENS, Kind.TOKENS, Kind.EXPIRING),
+    *(Kind.ONE_SLOT, Kind.TWO_SLOTS, Kind.KEY_SET, Kind.ONE_SLOT),
+)  # in this order: seeds know it
+OAUTH = (Kind.BY_VALUE,)  # what servers of OAuth do with tokens
 _HANDS = ("", "", "install", "install", "mint")
 
 
 def draw(rng: Random) -> Swarm:
     """A random subset of everything."""
+    drawn = _drawn(rng)
+    if drawn.day or rng.random() < 0.85:  # the last to be drawn: what is drawn before it stays what it was
+        return drawn
+    kinds = (rng.choice(OAUTH), *drawn.kinds[1:])
+    return replace(drawn, kinds=kinds, deaf=rng.random() < 0.15, families=rng.random() < 0.25)
+
+
+def _drawn(rng: Random) -> Swarm:
 
     def rate(*choices: float) -> float:
         return rng.choice(choices) if rng.random() < 0.5 else 0.0
@@ -135,7 +149,7 @@ def draw(rng: Random) -> Swarm:
         codec=rng.random() < 0.04,
         acts=tuple(act for act in ACTS if rng.random() < 0.3),
         remembers=rng.random() < 0.15,
-        **_day(rng),  # the last to be drawn: what is drawn before it stays what it was
+        **_day(rng),
     )
 
 
@@ -154,4 +168,4 @@ def _day(rng: Random) -> dict[str, Any]:
 
 def plain(seed: int) -> Swarm:
     """What a seed drew before there were ordinary days: what it has found, it finds by that."""
-    return replace(draw(Random(seed)), day=(), restarts=0.0, followed=False, lazy=False, two_targets=False)
+    return replace(_drawn(Random(seed)), day=(), restarts=0.0, followed=False, lazy=False, two_targets=False)

@@ -9,7 +9,7 @@ from math import inf
 
 from rotator.ports import Duplicate, Inspection, Outcome, Refused
 from rotator.rotation.record import Token
-from tests.kit.kinds import INSTALLED, LISTED, SLOTS, Kind
+from tests.kit.kinds import DATED, INSTALLED, LISTED, SLOTS, Kind
 from tests.model.simulation.world import EPOCH, World
 
 
@@ -29,7 +29,7 @@ class Live:
     there: bool = True  # the target was told of it ...
     told: str = ""  # ... by whom, if it was not made there
     ended_at: float = 0.0
-    ended: str = ""  # who revoked it, or overwrote it: a process, or "person"
+    ended: str = ""  # who revoked it, or overwrote it: a process, "person", or "family": another one's end
     lingers: float = 0.0  # until then a removed key is still believed
     deleted: bool = False
     last_used: float | None = None  # as it is told: to the minute
@@ -65,6 +65,7 @@ class Target:
     by_hand: dict[str, str] = field(default_factory=dict)  # credential -> what only a person can do for it
     slots: dict[tuple[str, str], Live] = field(default_factory=dict)
     minter_refused: bool = False
+    took: Callable[[Live], None] = lambda live: None  # hears of what ended along with another one
 
     def kind(self, credential: str) -> Kind:
         """How the values of this credential are kept."""
@@ -160,7 +161,7 @@ class Target:
 
     def restore(self, token: Live, by: str) -> Outcome:
         """Take a revocation back. Raises Refused when nothing is left of the token."""
-        if token.deleted or self.kind(token.credential) in INSTALLED:
+        if token.deleted or self.kind(token.credential) in INSTALLED | DATED:
             raise Refused("the record is gone")
         if not token.ended:
             return Outcome.ALREADY
@@ -175,6 +176,8 @@ class Target:
         token.ended, token.ended_at = by, self.world.now
         if self.kind(token.credential) is Kind.KEY_SET:
             token.lingers = self._settled(self.world.swarm.cache)
+        if self.world.swarm.families and self.kind(token.credential) is Kind.BY_VALUE:
+            self._end_family(token, by)
         if token.slot:
             self.slots.pop((token.credential, token.slot), None)
         self.world.tell(by, f"revoked {token.id}")
@@ -183,6 +186,14 @@ class Target:
         if self.world.swarm.purge:
             self.world.later(self.world.rng.uniform(5, 60), lambda: self._purge(token))
         return Outcome.DONE
+
+    def _end_family(self, token: Live, by: str) -> None:
+        """Every token of one authorisation ends together (as RFC 7009, section 2.1, allows)."""
+        for each in self.tokens.values():
+            if each.credential == token.credential and self.alive(each):
+                each.ended, each.ended_at = "family", self.world.now
+                if by != "person":
+                    self.took(each)
 
     def _purge(self, token: Live) -> None:
         """Nothing is left of it, unless it was restored meanwhile."""

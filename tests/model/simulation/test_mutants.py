@@ -243,6 +243,32 @@ def test_removing_a_key_from_the_set_before_its_grace_is_over_is_caught(monkeypa
     assert caught("I10", seeds=5, swarm=Swarm(kinds=(Kind.KEY_SET,), interval=60.0, active=400.0))
 
 
+def by_value(**options) -> Swarm:
+    """A world whose target ends tokens by their value."""
+    return Swarm(kinds=(Kind.BY_VALUE,), interval=60.0, grace=10.0, active=400.0, **options)
+
+
+def test_a_server_that_is_believed_when_it_says_yes_is_caught(monkeypatch):
+    def believed(*_):
+        yield from ()
+        return True, "the server says so"
+
+    assert not caught("I", "L", seeds=5, swarm=by_value(deaf=True))
+    monkeypatch.setattr(retiring, "_is_dead", believed)
+    assert caught("I2", seeds=5, swarm=by_value(deaf=True))
+
+
+def test_ending_the_published_value_along_with_each_predecessor_is_caught(monkeypatch):
+    assert not caught("I", "L", seeds=5, swarm=by_value(families=True))
+    monkeypatch.setattr(retiring, "_not_to_revoke", _never)
+    assert caught("I1", seeds=5, swarm=by_value(families=True))
+
+
+def _never(*_):
+    yield from ()
+    return ""
+
+
 def test_polling_that_believes_the_person_without_a_proof_is_caught(monkeypatch):
     def poll(seen, record, step):
         doc, _ = yield from consumer_path.look(seen, record)

@@ -96,7 +96,11 @@ def leaves(family: Family, world: Any, node: Node, call: Call) -> Any:
     elif verb == "install":
         hold(promises.tells(ledger, args[0].id, durable=True))
     elif verb == "revoke":
-        live = by_id(world.tokens, args[0].id)
+        live = by_value(world.tokens, args[1]) if args[1] else by_id(world.tokens, args[0].id)
+        call = call._replace(args=(Token(live.id, live.name) if live else args[0], *args[1:]))
+        args = call.args
+        if family.together and live and live.alive and not _urgent(ledger, live):
+            _learnt(world)
         hold(promises.estranges(args[0].id, stranger=live is not None and live.stranger))
         hold(promises.spares(world.record, args[0]))
         hold(promises.revokes(ledger, args[0]))
@@ -108,6 +112,14 @@ def leaves(family: Family, world: Any, node: Node, call: Call) -> Any:
     if verb in GUARDED and not final and args[0] != "slot":
         hold(promises.acts(node.silent, LEAVE * TTL))
     return world
+
+
+def _learnt(world: Any) -> None:
+    """What ends along with another one is published."""
+    record = world.record
+    current = by_id(world.tokens, record.current.token.id) if record and record.current else None
+    if current and current.alive:
+        hold(promises.learns(record))
 
 
 def _written(ledger: Ledger, document: str, values: tuple[tuple[str, Any], ...], cas: int) -> None:
@@ -197,7 +209,8 @@ def _urgent(ledger: Ledger, live: Live) -> bool:
 def _published(family: Family, record: Record, ledger: Ledger, live: Live) -> promises.Broken:
     yield from promises.publishes(live.id, proven=live.proven, accepted=True, barred=ledger.barred)
     cut_over = family.kind is Kind.ONE_SLOT and record.phase in promises.UNDER_WAY
-    excused = cut_over or live.id in ledger.not_taken_back or live.ended == "person" or live.expires
+    over = live.ended in ("person", "family") or (live.expires and live.expires <= NOW)
+    excused = cut_over or live.id in ledger.not_taken_back or over
     yield from promises.reads("consumers", live.id, accepted=live.alive or bool(excused))
 
 
@@ -219,5 +232,8 @@ def restless(family: Family, world: Any) -> str:
     seen = _seen(family, world.tokens)
     ours = (x for x in seen.tokens.values() if not x.stranger)
     left = (x for x in ours if not (x.late and is_stray(record, Token(x.id, x.name))))
-    broken = (*promises.lingers(record, NOW), *promises.strays(record, left, seen))
+    current = by_id(world.tokens, record.current.token.id) if record.current else None
+    taken = current is not None and current.ended == "family" and not record.refused_at
+    read = promises.reads("consumers", "what ended with its predecessor", accepted=not taken)
+    broken = (*promises.lingers(record, NOW), *promises.strays(record, left, seen), *read)
     return next((f"{promise}: {text}" for promise, text in broken), "")

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from rotator.engine.context import RotationContext
 from rotator.rotation import decide, lost_value, procedures, retirement, steps, transitions
 from rotator.rotation import events as ev
-from rotator.rotation.calls import FindTokens
+from rotator.rotation.calls import FindTokens, ReadConsumer
 from rotator.rotation.observation import Observation
 from rotator.rotation.phases import SettledState
 from rotator.rotation.procedures import consumer_path, install, publish, retire
@@ -77,6 +77,21 @@ def _unasked(*_: Any) -> Iterator[Any]:
 
 def _unsettled(seen: Any, record: Any) -> None:
     return None
+
+
+def _believed(*_: Any) -> Iterator[Any]:
+    yield from ()
+    return True, "the target says so"
+
+
+def _newest(seen: Any, *_: Any, **__: Any) -> Iterator[Any]:
+    doc = yield from ReadConsumer(seen.credential.place)
+    return doc.secret(seen.credential.key)
+
+
+def _alone(seen: Any, record: Any, proof: str) -> Iterator[Any]:
+    yield from ()
+    return ev.Retired(seen.at, proof)
 
 
 def _never_swept(record: Any, event: Any) -> Any:
@@ -156,6 +171,24 @@ BUGS = (
         lambda: [patch.object(RotationContext, "still_ours", lambda _: None)],
         1,
         ("stall",),
+    ),
+    Bug(
+        "I2",
+        "a server's yes is believed",
+        lambda: [patch.object(retire, "_is_dead", _believed)],
+        family="by-value-deaf",
+    ),
+    Bug(
+        "I9",
+        "the published value is shown to end its predecessor",
+        lambda: [patch.object(retire, "published_value", _newest)],
+        family="by-value",
+    ),
+    Bug(
+        "I1",
+        "nobody looks whether the published value ended along",
+        lambda: [patch.object(retire, "_with_the_published", _alone)],
+        family="by-value-together",
     ),
     Bug(
         "L",

@@ -28,7 +28,7 @@ class Live(NamedTuple):
     name: str
     value: str
     there: bool = True  # the target was told of it
-    ended: str = ""  # by whom: us, or person
+    ended: str = ""  # by whom: us, person, or family: another one's end
     expires: datetime | None = None
     proven: bool = False  # the target was shown this very value, and took it
     late: bool = False  # made when its attempt was over
@@ -56,6 +56,8 @@ class Family:
     lifetime: timedelta | None = None
     grace: timedelta = GRACE
     mints: int = 3  # of one rotation
+    deaf: bool = False  # it says yes to each revocation, and ends nothing
+    together: bool = False  # it ends all of one credential together
     verbs: tuple[str, ...] = ("emergency", "undo", "release")
     sound: set[tuple[int, ...]] = field(default_factory=set, init=False, compare=False)  # what was judged, by identity
 
@@ -69,7 +71,7 @@ class Family:
                 place=VaultPath("kv", f"apps/{NAME}"),
                 schedule=Every(INTERVAL, jitter=0.0),
                 lifetime=self.lifetime,
-                retire=Retirement(after=self.grace),
+                retire=Retirement(after=self.grace, gives_way=self.can.revokes_by_value),
                 limits=Limits(mints_per_rotation=self.mints, settle=SETTLE),
             ),
             self.can,
@@ -89,6 +91,17 @@ FAMILIES = {
             lifetime=LIFETIME,
             grace=timedelta(0),
             verbs=("emergency", "release"),
+        ),
+        *(
+            Family(
+                f"by-value{name}",
+                Kind.BY_VALUE,
+                CAN[Kind.BY_VALUE],
+                lifetime=LIFETIME,
+                verbs=("emergency", "release"),
+                **sort,
+            )
+            for name, sort in {"": {}, "-deaf": {"deaf": True}, "-together": {"together": True}}.items()
         ),
         Family("person", Kind.EXPIRING, Capabilities(can_revoke=False), by_hand=True),
     )
@@ -162,18 +175,31 @@ def _inspect(family: Family, tokens: Tokens, minting: str, token: Token) -> tupl
 def _revoke(family: Family, tokens: Tokens, minting: str, token: Token, value: str | None) -> tuple[Tokens, Any]:
     if family.by_hand:
         return tokens, Failed(NeedsPerson, "end it")
-    live = next((x for x in tokens if x.id == token.id), None)
+    live = next((x for x in tokens if (x.value == value if family.can.revokes_by_value else x.id == token.id)), None)
+    if family.can.revokes_by_value and value is None and not _over(token):
+        return tokens, Failed(Refused, "its value is not at hand")
     if live is None or not live.alive:
         return tokens, Outcome.ALREADY
     if not family.can.can_revoke:
         return tokens, Failed(Refused, "it ends by expiry")
+    if family.deaf:
+        return tokens, Outcome.DONE
     early = live.replaced is not None and live.replaced + family.grace > NOW
-    return tuple(x._replace(ended="us", early=early) if x is live else x for x in tokens), Outcome.DONE
+    ended = {x: "us" if x is live else "family" for x in tokens if x is live or (family.together and x.alive)}
+    others = {x: name for x, name in ended.items() if not x.stranger}
+    return tuple(x._replace(ended=others[x], early=early and x is live) if x in others else x for x in tokens), _DONE
+
+
+_DONE = Outcome.DONE
+
+
+def _over(token: Token) -> bool:
+    return token.expires_at is not None and token.expires_at + LEEWAY <= NOW
 
 
 def _restore(family: Family, tokens: Tokens, minting: str, token: Token) -> tuple[Tokens, Any]:
     live = next((x for x in tokens if x.id == token.id), None)
-    if live is None:
+    if live is None or family.can.revokes_by_value:
         return tokens, Failed(Refused, "the record is gone")
     if not live.ended:
         return tokens, Outcome.ALREADY
@@ -183,7 +209,9 @@ def _restore(family: Family, tokens: Tokens, minting: str, token: Token) -> tupl
 def _is_dead(family: Family, tokens: Tokens, minting: str, token: Token, value: str | None) -> tuple[Tokens, Any]:
     live = next((x for x in tokens if x.id == token.id), None)
     if family.kind is Kind.EXPIRING and not family.by_hand:
-        return tokens, token.expires_at is not None and token.expires_at + LEEWAY <= NOW
+        return tokens, _over(token)
+    if family.can.revokes_by_value and value is None:
+        return tokens, _over(token) or None
     return tokens, live is None or not live.alive
 
 
