@@ -115,11 +115,15 @@ def _next_step(
 
 
 def _holds_up(credential: Credential, record: Record, now: datetime, shared: datetime) -> bool:
-    """Whether the next rotation is due, and waits for a predecessor that ends by its own date as well."""
+    """Whether the next rotation is due, and waits for a predecessor that ends by its own date as well.
+
+    What leaked is revoked first, if that works at once.
+    """
     old = record.predecessor
     if record.phase not in (Phase.PUBLISHED, Phase.CONDEMNED) or old is None or old.token.expires_at is None:
         return False
-    due = triggers.next_due(credential, record) if credential.retire.gives_way else None
+    leaked = record.emergency and not record.failures
+    due = triggers.next_due(credential, record) if credential.retire.gives_way and not leaked else None
     return due is not None and due <= _judging(record, now, shared) and not pause_on(credential, record, now)
 
 

@@ -330,6 +330,10 @@ FAILING = replace(CONDEMNED, current=published(2), retry_at=NOW + DAY, retry_fro
         ),
         pytest.param(replace(FAILING, predecessor=None), GIVES_WAY, DUE, Wait, id="it is dead"),
         pytest.param(
+            replace(FAILING, emergency=True, failures=0, retry_at=None), GIVES_WAY, DUE, Revoke, id="it leaked"
+        ),
+        pytest.param(replace(FAILING, emergency=True), GIVES_WAY, DUE, Condemn(overdue=True), id="it leaked, in vain"),
+        pytest.param(
             replace(FAILING, paused=Pause("ada", NOW)), GIVES_WAY, DUE, Wait, id="no rotation begins in a pause"
         ),
     ],
