@@ -17,6 +17,7 @@ class Kind(StrEnum):
     ONE_SLOT = "one_slot"  # one value: telling the target a new one ends the old one
     TWO_SLOTS = "two_slots"  # two values: a third takes the place of one of them
     KEY_SET = "key_set"  # as many as one likes, told to the target, which believes a copy of the set for a while
+    REGISTERED = "registered"  # a key set, changed in the name of a token that each change replaces (RFC 7592)
     BY_VALUE = "by_value"  # made there, and nobody lists them: each ends by its own date, or when its value is shown
 
 
@@ -28,11 +29,13 @@ CAN = {
     Kind.ONE_SLOT: Capabilities(needs_install=True, overlap=False),
     Kind.TWO_SLOTS: Capabilities(needs_install=True),
     Kind.KEY_SET: Capabilities(needs_install=True, can_list=True),
+    Kind.REGISTERED: Capabilities(needs_install=True, can_list=True),
     Kind.BY_VALUE: Capabilities(revokes_by_value=True),
 }
 NAMED = replace(CAN[Kind.TOKENS], takes_token_name=True)  # the same where the target takes chosen names
 LISTED = frozenset(kind for kind, can in CAN.items() if can.can_list)
 INSTALLED = frozenset(kind for kind, can in CAN.items() if can.needs_install)
+KEY_SETS = frozenset({Kind.KEY_SET, Kind.REGISTERED})
 DATED = frozenset(kind for kind, can in CAN.items() if not can.can_revoke or can.revokes_by_value)  # each has a date
 SLOTS = {Kind.ONE_SLOT: ("1",), Kind.TWO_SLOTS: ("1", "2")}
 NO_GRACE = frozenset({Kind.EXPIRING, Kind.ONE_SLOT})  # settings refuse one: the old value ends by itself, or at once

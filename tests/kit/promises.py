@@ -156,6 +156,12 @@ def learns(record: Record) -> Broken:
         yield "I1", "the published value ends with its predecessor, which the record knew"
 
 
+def loses(what: str, *, answers: int) -> Broken:
+    """I3: what each change replaces is lost with the answer to a change only."""
+    if not answers:
+        yield "I3", f"{what} in Vault is spent, and every answer was written down"
+
+
 def destroys(record: Record, token: str) -> Broken:
     """I4: a staged candidate that the journal counts on is not destroyed."""
     if record.candidate and token == record.candidate.token.id and record.phase in COUNTED_ON:

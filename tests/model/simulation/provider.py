@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from rotator.ports import (
@@ -24,12 +25,14 @@ from rotator.ports import (
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import begins
-from tests.kit.kinds import CAN, DATED, INSTALLED, NAMED, Kind
+from tests.kit import promises
+from tests.kit.kinds import CAN, DATED, INSTALLED, KEY_SETS, NAMED, Kind
 from tests.model.simulation import wire
 from tests.model.simulation.target import Live, Target
 from tests.model.simulation.world import World
 
 LEEWAY = timedelta(seconds=4)
+UNDER_WAY = 60.0  # seconds: for so long the answer to another process's change is waited for
 
 
 @dataclass
@@ -54,6 +57,8 @@ class SimProvider:
         who = self._who
         if self.target.by_hand.get(self.name) == "mint":
             raise NeedsPerson("make a value and bring it")
+        if self.kind is Kind.REGISTERED and not self._may_change():
+            raise NeedsPerson("get another registration access token")
         self.checks.mint_leaves(self.name, name)
 
         def effect() -> Minted:
@@ -79,7 +84,7 @@ class SimProvider:
         if self.kind not in INSTALLED:
             return self.target.add(name, expires_at, who, self.name)
         slot: str | None = ""
-        if self.kind is not Kind.KEY_SET:
+        if self.kind not in KEY_SETS:
             keep = frozenset(x.id for x in keep) if self.capabilities.overlap else frozenset[str]()
             slot = self.target.free_slot(self.name, keep)
         if slot is None:
@@ -102,6 +107,8 @@ class SimProvider:
             self.target.install(live, who)
             return replace(minted.token, issued_at=self.world.date())
 
+        if self.kind is Kind.REGISTERED:
+            return await self._change("install", effect)
         return await self._send("install", effect, writes=True, timely=True)
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
@@ -164,6 +171,11 @@ class SimProvider:
             gone = live is None or live.deleted or not live.there
             return Outcome.ALREADY if gone else self.target.end(live, who)
 
+        if self.kind is Kind.REGISTERED:
+            try:
+                return await self._change("revoke", effect)
+            except NeedsPerson as fault:  # it is no end of the key, whatever they do
+                raise Refused(fault.reason) from None
         return await self._send("revoke", effect, writes=True, timely=True)
 
     async def _revoke_by_value(self, token: Token, secret: Secret) -> Outcome:
@@ -217,6 +229,37 @@ class SimProvider:
             return live is None or not self.target.alive(live)
 
         return await self._send("is_dead", effect)
+
+    # --- a registration access token --------------------------------------------------------------------------------
+
+    def _may_change(self) -> bool:
+        """Whether Vault has a token that the server takes; a person is on the way if not."""
+        registration, world = self.target.registrations[self.name], self.world
+        if registration.held == registration.valid:
+            return True
+        if world.now - registration.changing < UNDER_WAY:
+            raise Transient("another process changes the client")
+        self.checks.hold(promises.loses("the registration access token", answers=registration.unwritten))
+        world.fault("registration_lost", self.name)
+        world.later(30.0 if world.calm else world.rng.uniform(5, 150), registration.renew)
+        return False
+
+    async def _change(self, verb: str, effect: Callable[[], wire.T]) -> wire.T:
+        """One change, and the next token written before anything else. A lost answer loses it."""
+        registration, fresh = self.target.registrations[self.name], 0
+        if not self._may_change():
+            raise NeedsPerson("get another registration access token")
+        spent, registration.changing = registration.held, self.world.now
+
+        def change() -> wire.T:
+            nonlocal fresh
+            fresh = registration.change(spent)
+            return effect()
+
+        result = await self._send(verb, change, writes=True, timely=True)
+        registration.keep(spent, fresh)
+        registration.changing = -inf
+        return result
 
     def _over(self, token: Token) -> bool:
         """By its date, the leeway for clocks that are taken for equal, and this process's clock."""

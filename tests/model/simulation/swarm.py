@@ -94,7 +94,7 @@ _KINDS = (
     *(Kind.TOKENS, Kind.TOKENS, Kind.TOKENS, Kind.EXPIRING),
     *(Kind.ONE_SLOT, Kind.TWO_SLOTS, Kind.KEY_SET, Kind.ONE_SLOT),
 )  # in this order: seeds know it
-OAUTH = (Kind.BY_VALUE,)  # what servers of OAuth do with tokens
+OAUTH = (Kind.BY_VALUE, Kind.BY_VALUE, Kind.REGISTERED)  # what servers of OAuth do with tokens
 _HANDS = ("", "", "install", "install", "mint")
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
 
-from rotator.ports import Duplicate, Inspection, Outcome, Refused
+from rotator.ports import Duplicate, Inspection, NeedsPerson, Outcome, Refused
 from rotator.rotation.record import Token
-from tests.kit.kinds import DATED, INSTALLED, LISTED, SLOTS, Kind
+from tests.kit.kinds import DATED, INSTALLED, KEY_SETS, LISTED, SLOTS, Kind
 from tests.model.simulation.world import EPOCH, World
 
 
@@ -47,6 +48,34 @@ class Live:
         return Token(self.id, self.name, self.slot or f"s{self.id}", _date(self.minted_at), self.expires)
 
 
+@dataclass(slots=True)
+class Registration:
+    """The token in whose name a client's key set is changed, by its number: each change replaces it."""
+
+    valid: int = 0  # what the server takes
+    held: int = 0  # what Vault has
+    changing: float = -inf  # since when somebody waits for the answer to a change
+    unwritten: int = 0  # changes whose answer nobody has written down
+
+    def change(self, spent: int) -> int:
+        """Spend a token on a change. Raises NeedsPerson when it is not the valid one."""
+        if spent != self.valid:
+            raise NeedsPerson("get another registration access token")
+        self.valid, self.unwritten = self.valid + 1, self.unwritten + 1
+        return self.valid
+
+    def keep(self, spent: int, fresh: int) -> None:
+        """Write the next token, over the one that was spent for it and over no other."""
+        if self.held == spent:
+            self.held, self.unwritten = fresh, self.unwritten - 1
+
+    def renew(self) -> None:
+        """A person gets another one, if what Vault has is spent."""
+        if self.held != self.valid:
+            self.valid = self.held = self.valid + 1
+            self.unwritten = 0
+
+
 def _date(seconds: float) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
 
@@ -65,6 +94,7 @@ class Target:
     by_hand: dict[str, str] = field(default_factory=dict)  # credential -> what only a person can do for it
     slots: dict[tuple[str, str], Live] = field(default_factory=dict)
     minter_refused: bool = False
+    registrations: dict[str, Registration] = field(default_factory=lambda: defaultdict(Registration))
     took: Callable[[Live], None] = lambda live: None  # hears of what ended along with another one
 
     def kind(self, credential: str) -> Kind:
@@ -174,7 +204,7 @@ class Target:
         if token.ended:
             return Outcome.ALREADY
         token.ended, token.ended_at = by, self.world.now
-        if self.kind(token.credential) is Kind.KEY_SET:
+        if self.kind(token.credential) in KEY_SETS:
             token.lingers = self._settled(self.world.swarm.cache)
         if self.world.swarm.families and self.kind(token.credential) is Kind.BY_VALUE:
             self._end_family(token, by)

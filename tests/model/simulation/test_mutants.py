@@ -24,7 +24,7 @@ from tests.kit.promises import Violation
 from tests.model.simulation.campaign import run_seed
 from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells
 from tests.model.simulation.swarm import Swarm
-from tests.model.simulation.target import Target
+from tests.model.simulation.target import Registration, Target
 
 
 def caught(*promises: str, seeds: int = 200, swarm: Swarm | None = None) -> bool:
@@ -262,6 +262,17 @@ def test_ending_the_published_value_along_with_each_predecessor_is_caught(monkey
     assert not caught("I", "L", seeds=5, swarm=by_value(families=True))
     monkeypatch.setattr(retiring, "_not_to_revoke", _never)
     assert caught("I1", seeds=5, swarm=by_value(families=True))
+
+
+def test_a_registration_token_that_a_late_actor_writes_over_the_next_one_is_caught(monkeypatch):
+    stopped = Swarm(kinds=(Kind.REGISTERED,), interval=60.0, grace=10.0, active=800.0, slow=0.1, pause=0.02)
+    assert not caught("I", "L", seeds=20, swarm=stopped)
+
+    def keep(registration, spent, fresh):
+        registration.held, registration.unwritten = fresh, 0
+
+    monkeypatch.setattr(Registration, "keep", keep)
+    assert caught("I3", seeds=20, swarm=stopped)
 
 
 def _never(*_):
