@@ -52,16 +52,12 @@ class Revocation:
         token as well, and leaves it alive. Raises ClientDenied, Transient, Refused.
         """
         told = await self._server.endpoints()
-        url = (client.tls_certificate and told.mtls.get("revocation")) or told.revocation
-        if not url:
-            raise Refused("the server names no revocation endpoint", remedy="set revocation_url, if it has one")
+        url = (client.tls_certificate and told.mtls.get("revocation")) or told.need("revocation")
         await self.ask(client, "revocation", url, {"token": value, "token_type_hint": "access_token"})
 
     async def says_active(self, client: ClientOptions, value: Secret) -> object:
         """What the server says of an access token: the field `active`. Raises as `ask`."""
-        url = (await self._server.endpoints()).introspection
-        if not url:
-            raise Refused("the server names no introspection endpoint")
+        url = (await self._server.endpoints()).need("introspection")
         form: dict[str, str | Secret] = {"token": value, "token_type_hint": "access_token"}
         answer = await self.ask(client, "introspection", url, form)
         return answer.document.get("active") if isinstance(answer.document, dict) else None

@@ -54,6 +54,7 @@ from rotator.providers.oauth.token_endpoint import (
     granted,
     hint,
     introduced,
+    may_not_ask,
     to_compare,
 )
 from rotator.providers.refusals import ProbeCall, Refusals
@@ -190,10 +191,7 @@ class OAuthServer:
     # calls
 
     async def endpoints(self) -> Endpoints:
-        """The server's addresses: those in the settings, and for the rest what the issuer says.
-
-        Raises Transient or Refused while nobody knows the token endpoint.
-        """
+        """What the settings name, and for the rest the issuer. Raises Transient, Refused without a token endpoint."""
         if not self.config.issuer_is_url:
             return stated(self.config)
         try:
@@ -204,8 +202,7 @@ class OAuthServer:
             return unknown(self.config, fault)
 
     async def located(self) -> OAuthTargetConfig:
-        """The options of the target, with the token endpoint that the issuer names where they have none. Raises as
-        `endpoints`."""
+        """The target's options, with the token endpoint that the issuer names. Raises as `endpoints`."""
         if not self.config.discovers:
             return self.config
         return msgspec.structs.replace(self.config, token_url=(await self.endpoints()).token)
@@ -234,7 +231,7 @@ class OAuthServer:
         proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
         config = await self.located()
         shown = await self._tls.shown(client, self.clock.now())
-        hint = to_compare(client, config.aud, **proofs) + shown
+        hint = to_compare(client, config.aud, **proofs) + shown + may_not_ask(client)
         tokens = self._tls.line(client).at(await self._token_url(client))
         try:
             return await self._grant(tokens, {**form, **named}, auth, hint)

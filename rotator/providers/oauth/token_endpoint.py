@@ -96,6 +96,12 @@ def to_compare(client: ClientOptions, audience: str, *, by_secret: bool, by_asse
     return f'compare client_id {client.client_id} and client_secret; it may want auth_method = "client_secret_{other}"'
 
 
+def may_not_ask(client: ClientOptions) -> str:
+    """A hint, or "": for an audience that a client may not have, Ory Hydra 2.3.0 says invalid_request."""
+    names = ", ".join(sorted(client.parameters))
+    return f"; or it may not ask for what `parameters` name ({names}): allow it to the client there" if names else ""
+
+
 def _where_its_key_is(client: ClientOptions) -> str:
     if not isinstance(client, AssertionKeyOptions):
         return "its key"

@@ -10,6 +10,7 @@ import pytest
 
 from rotator.ports import Accepted, Refused, Rejected
 from rotator.providers.oauth.config import ClientOptions
+from rotator.providers.oauth.token_endpoint import may_not_ask
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
 
@@ -76,3 +77,10 @@ async def test_a_resource_that_the_server_does_not_give_is_refused_for_good(worl
 def test_parameters_that_are_not_theirs_to_say_are_refused_by_name(parameters: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         ClientOptions(client_id="c", parameters=parameters)
+
+
+def test_a_refused_request_is_told_that_parameters_may_be_the_reason() -> None:
+    """As Ory Hydra 2.3.0 refuses an audience that is not registered for the client."""
+    for parameters, told in (({"audience": "x", "resource": "urn:x"}, True), ({}, False)):
+        client = ClientOptions(client_id="c", parameters=parameters)
+        assert ("`parameters` name (audience, resource)" in may_not_ask(client)) is told
