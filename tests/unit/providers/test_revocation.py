@@ -317,6 +317,24 @@ async def test_a_crash_between_revocation_and_record_revokes_nothing_twice(rotat
     assert rotations.accepted(new)
 
 
+@pytest.mark.parametrize(("ends", "calls"), [(False, 1), (True, 0)], ids=["keycloak", "hydra"])
+async def test_a_refreshed_token_is_revoked_unless_the_refresh_has_ended_it(
+    rotations: Rotations, ends: bool, calls: int
+) -> None:
+    """Where it is dead already, asking for its end would end the consent."""
+    model, client = rotations.desk.itsm.model, rotations.desk.client
+    model.change(refresh_ends_access=ends)
+    rotations.desk.keys.document_store(KEPT.name).put(refresh_token=model.authorise(client))
+    one = rotations.actor(grant="refresh_token", refresh_token=KEPT, refresh_ends_access=False)
+    old, new = await second(rotations, one)
+    await rotations.until(one, ev.Retired)
+    assert asked(rotations.desk) == calls
+    assert not rotations.accepted(old)
+    assert rotations.accepted(new)
+    await rotations.until(one, ev.Published)
+    assert rotations.accepted(rotations.read())
+
+
 # introspection
 
 SILENT = {"revocation_url": AT, "introspection_url": "/auth/introspect"}
