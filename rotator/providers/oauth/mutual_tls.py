@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 
-from rotator.ports import Fault
-from rotator.providers.http.client import HttpClient
+from rotator.ports import Fault, Transient
+from rotator.providers.http.auth import Auth
+from rotator.providers.http.client import Broken, HttpClient, HttpResponse
 from rotator.providers.keys.client_certificate import ClientCertificate, client_certificate
 from rotator.providers.oauth.config import ClientOptions
 from rotator.rotation.credential import Credential
 from rotator.rotation.secret import Secret, SecretRef
 
+Fields = Mapping[str, str | Secret | tuple[str, ...]]  # of a form
 _Pair = tuple[SecretRef, SecretRef]
 
 
@@ -43,6 +45,24 @@ class MutualTls:
         own = await self._certificate(pair)
         trouble = own.trouble(now)
         return f"; it showed the certificate {own}{'; ' if trouble else ''}{trouble}"
+
+    async def request(
+        self, client: ClientOptions, method: str, path: str, auth: Auth | None, form: Fields | None = None
+    ) -> HttpResponse:
+        """One call of this client, to a path of the target or to a whole address. Raises as `HttpClient.request`; what
+        failed on the way names the certificate that was shown."""
+        line = self.line(client)
+        try:
+            if path.startswith("/"):
+                return await line.request(method, path, auth, form=form)
+            return await line.at(path).request(method, "", auth, form=form)
+        except Broken:
+            raise
+        except Transient as fault:
+            if client.tls_certificate is None:
+                raise
+            shown = await self.shown(client, self._http.clock.now())
+            raise Transient(fault.what + shown, retry_after=fault.retry_after, remedy=fault.remedy) from None
 
     async def findings(self, credentials: Iterable[Credential[ClientOptions]], now: datetime) -> list[str]:
         """For `rotate check`: certificates that cannot be used, or have ended, or will soon."""

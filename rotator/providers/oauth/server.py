@@ -245,7 +245,7 @@ class OAuthServer:
 
     async def post(self, client: ClientOptions, url: str, auth: Auth | None, form: Fields) -> HttpResponse:
         """A form of this client for a further endpoint of the server. Raises as `HttpClient.request` does."""
-        return await self._tls.line(client).at(url).request("POST", "", auth, form=form)
+        return await self._tls.request(client, "POST", url, auth, form)
 
     async def _token_url(self, client: ClientOptions) -> str:
         """With the tenant; for a client with a certificate where such clients are to call (RFC 8705, section 5)."""
@@ -305,7 +305,7 @@ class OAuthServer:
         """The test call with an access token of this client."""
 
         async def show(value: Secret | None) -> HttpResponse:
-            return await self._tls.line(client).request("GET", client.probe, Bearer(value) if value else None)
+            return await self._tls.request(client, "GET", client.probe, Bearer(value) if value else None)
 
         whose = client.client_id, credential
         return ProbeCall(client.probe, whose, show, client.identity, "access token", partial(hint, client))
