@@ -77,7 +77,9 @@ def _misfits(credential: Credential[ApplicationOptions], config: OAuthTargetConf
     if config.management and config.management.client_id in ours:
         return "`client_id` is the management application's: nothing may be the only one that can repair itself"
     if config.manage_applications and not options.application:
-        return "`application` is missing: with manage_applications = true, the application's id in its API is needed"
+        return (
+            "`application` is missing: with manage_applications = true, its id in Halo is needed: see `rotate targets`"
+        )
     if options.second_application and not config.manage_applications:
         return "`second_application` needs manage_applications = true on the target: nobody else could switch over"
     if credential.kind == "halo-api-key":
