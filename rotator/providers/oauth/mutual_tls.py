@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 
-from rotator.ports import Fault, Transient
+from rotator.ports import Fault, Transient, UnusableKey
 from rotator.providers.http.auth import Auth
 from rotator.providers.http.client import Broken, HttpClient, HttpResponse
 from rotator.providers.keys.client_certificate import ClientCertificate, client_certificate
@@ -15,6 +15,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.secret import Secret, SecretRef
 
 Fields = Mapping[str, str | Secret | tuple[str, ...]]  # of a form
+_REPLACED_WITHIN = 60.0  # seconds in which a certificate and its key are replaced, one after the other
 _Pair = tuple[SecretRef, SecretRef]
 
 
@@ -27,6 +28,7 @@ class MutualTls:
         self._fetch = fetch
         self._lines: dict[_Pair, HttpClient] = {}
         self._read: dict[_Pair, ClientCertificate] = {}
+        self._unfit: dict[_Pair, float] = {}  # since when what is there is no pair, in monotonic seconds
 
     def line(self, client: ClientOptions) -> HttpClient:
         """The connections for calls of this client: its own, where it has a certificate."""
@@ -84,10 +86,18 @@ class MutualTls:
 
     async def _certificate(self, pair: _Pair) -> ClientCertificate:
         certificate, key = await self._fetch(pair[0]), await self._fetch(pair[1])
-        known = self._read.get(pair)
-        if known is None or not known.is_made_of(certificate, key):
-            known = self._read[pair] = client_certificate(certificate, key)
-        return known
+        known, now = self._read.get(pair), self._http.clock.monotonic()
+        if known is not None and known.is_made_of(certificate, key):
+            self._unfit.pop(pair, None)
+            return known
+        try:
+            made = self._read[pair] = client_certificate(certificate, key)
+        except UnusableKey:
+            if known is None or now - self._unfit.setdefault(pair, now) > _REPLACED_WITHIN:
+                raise
+            return known
+        self._unfit.pop(pair, None)
+        return made
 
 
 def _pair(client: ClientOptions) -> _Pair | None:

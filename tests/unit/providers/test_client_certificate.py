@@ -149,6 +149,22 @@ async def test_a_renewed_certificate_is_used_at_the_next_call_without_a_restart(
         assert isinstance(await bound.verify(first.token, first.secret), Rejected), "bound to the one before"
 
 
+async def test_a_pair_that_is_just_being_replaced_is_used_as_it_was_and_told_after_a_minute(tmp_path: Path) -> None:
+    async with running(tmp_path) as front:
+        bound, new = front.bound(), issued(front.authority)
+        await bound.mint("r1", None)
+        front.keys.held[PEM] = new
+        await bound.mint("r2", None)
+        front.clock.move(59)
+        await bound.mint("r3", None)
+        front.clock.move(2)
+        with pytest.raises(UnusableKey, match="tls_key is not the key of tls_certificate"):
+            await bound.mint("r4", None)
+        front.keys.held[KEY] = new
+        minted = await bound.mint("r5", None)
+        assert front.itsm.model.grants.find(minted.secret.reveal()).bound == bound_to(der(new))
+
+
 async def test_a_server_that_ends_tls_is_told_from_one_that_is_down_and_lets_no_stranger_in(tmp_path: Path) -> None:
     async with running(tmp_path, asks=ssl.CERT_REQUIRED) as front:
         await front.server.control(front.credential())
