@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ALONE := tests/hostile/test_hostile.py $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 CHECKED := $(if $(filter check,$(MAKECMDGOALS)),--ignore=tests/architecture --ignore=tests/unit/rotation)  # `make check test`: check has run them
 
-.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house manifests try-systemd try-image try-proxy try-vault try-oauth clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house manifests try-systemd try-image try-proxy try-vault try-kubernetes try-oauth clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -99,6 +99,9 @@ try-proxy: $(STAMP)  ## Vault, targets and a hook through Squid and Tinyproxy (a
 
 try-vault: $(STAMP)  ## demo, tests/unit/vault and system tests on HashiCorp Vault: VAULT_BINARY=/path/to/vault, or built with Go; OPTIONS="-k raft"
 	$(if $(VAULT_BINARY),VAULT_BINARY="$(VAULT_BINARY)") $(BIN)/python -m tests.tools.try_vault $(VENV)/vault $(OPTIONS)
+
+try-kubernetes: $(STAMP)  ## rotator in a real cluster of two nodes, set up as docs say, then disturbed (root, Go, Debian packages: see the file); VAULT_BINARY=/path/to/vault; ONLY=text
+	$(if $(VAULT_BINARY),VAULT_BINARY="$(VAULT_BINARY)") $(BIN)/python -m tests.tools.kubernetes.try_kubernetes $(VENV)/.cache/kubernetes-1.34.4 "$(ONLY)"
 
 try-oauth: $(STAMP)  ## every OAuth kind under consumers, kills and lost answers on a real server from a package index: SERVER=hydra (Go, C compiler), spring, keycloak (JDK 17, Maven), oidc-provider (node, npm), django-oauth-toolkit, jupyterhub; ONLY=text
 	$(BIN)/python -m tests.tools.oauth.try_oauth "$(SERVER)" "$(ONLY)"
