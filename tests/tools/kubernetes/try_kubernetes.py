@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -262,6 +263,7 @@ def main(cache: str, only: str = "") -> int:
     if os.geteuid() or absent:
         say(f"skipped, nothing was tried: it needs root{' and ' if absent else ''}{' '.join(absent)}; see {__file__}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     programs = built(Path(cache).resolve())
     folder = Path(tempfile.mkdtemp(prefix="rotator-kubernetes-"))
     try:
