@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.tools.oauth.journey import say
@@ -57,13 +58,13 @@ def built(folder: Path) -> Path:
     return folder
 
 
-def module(folder: Path, name: str, text: object) -> None:
+def module(folder: Path, name: str, text: Callable[[Path], str]) -> None:
     """A folder with a go.mod, unless it is there. `text` makes it of the module folder."""
     there = folder / name
     if not (there / "go.mod").exists():
         there.mkdir(parents=True, exist_ok=True)
         (there / "go.mod").write_text("module scratch\n")
-        (there / "go.mod").write_text(text(there))  # type: ignore[operator]
+        (there / "go.mod").write_text(text(there))
 
 
 def scratch(folder: Path) -> str:

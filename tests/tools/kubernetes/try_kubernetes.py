@@ -195,7 +195,7 @@ CHAPTERS: tuple[Callable[[Site], None], ...] = (
 
 def one_token_each(site: Site) -> None:
     """After a rotation, only the minter's token and the published one live, and `rotate strays` finds none."""
-    site.rotate("now", "newsletter")
+    site.rotate("now", "newsletter", "--wait")
     until("one living token beside the minter's", lambda: site.living() == 2)
     site.rotate("strays")
 
