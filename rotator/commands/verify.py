@@ -327,15 +327,15 @@ class Trial:
                     raise _Stop(reason)
 
         async def inspect() -> str:
-            return _must((await provider.inspect(token)).exists, "its record can be read")
+            return _must((await provider.inspect(token)).exists, "its record can be read", "its record cannot be read")
 
         async def revoke() -> str:
             secret = minted.secret if can.revokes_by_value else None
             return f"revocation: {(await provider.revoke(token, secret)).value}"
 
         async def is_dead() -> str:
-            secret = minted.secret if can.old_is_safe_to_present else None
-            return _must(await provider.is_dead(token, secret) is True, "the revoked token is refused")
+            dead = await provider.is_dead(token, minted.secret if can.old_is_safe_to_present else None)
+            return _must(dead is True, "the revoked token is refused", "the revoked token is not proven dead")
 
         async def restore() -> str:
             return f"restoration: {(await provider.restore(token)).value}"
@@ -394,7 +394,7 @@ def remedy_for(trouble: Exception, otherwise: str) -> str:
     return "see the target's own log"
 
 
-def _must(holds: bool, text: str) -> str:
+def _must(holds: bool, text: str, otherwise: str = "") -> str:
     if not holds:
-        raise _Stop(f"not {text}")
+        raise _Stop(otherwise or f"not {text}")
     return text

@@ -99,10 +99,10 @@ class Registration:
         """See `JwksStore`. Our keys have their marks."""
         return (await self.registered()).keys
 
-    async def registered(self) -> Registered:
-        """The client as its server has it now."""
+    async def registered(self, *, refused_too: bool = False) -> Registered:
+        """The client as its server has it now. `refused_too`: a token that was refused a while ago is shown again."""
         async with self._lock:
-            return (await self._look(await self._held()))[0]
+            return (await self._look(await self._held(refused_too=refused_too)))[0]
 
     async def ready(self) -> None:
         """Raise NeedsPerson unless the keys of the client can be changed here."""
@@ -133,9 +133,9 @@ class Registration:
         return True
 
     async def findings(self) -> list[str]:
-        """For `rotate check`: why the keys of the client cannot be changed here."""
+        """For `rotate check`: why the keys of the client cannot be changed here, as the server says it now."""
         try:
-            found = await self.registered()
+            found = await self.registered(refused_too=True)
         except (Transient, NeedsPerson) as fault:
             return [fault.reason]
         return [found.objection] if found.objection else []
@@ -147,7 +147,8 @@ class Registration:
         answer = await self._call("GET", held)
         client = await self._client(answer, held)
         held = await self._next(held, client, {})
-        if held.document.text(SENT) and not self._is_under_way(held.document):  # that update did not spend the token
+        spared = held.document.text(SENT) and not self._is_under_way(held.document)  # the token, by that update
+        if spared or _is_marked(held.document):
             held = await self._keep(held, held.token, {})
         names = held.document.values.get(NAMES) if held.document.values else None
         return self._registered(client, names if isinstance(names, dict) else {}), held
@@ -224,7 +225,7 @@ class Registration:
 
     # the token
 
-    async def _held(self) -> _Held:
+    async def _held(self, *, refused_too: bool = False) -> _Held:
         """The present token. Raises NeedsPerson when there is none that the server takes."""
         document = await self._document()
         if self._unwritten:
@@ -236,8 +237,9 @@ class Registration:
         present = self._present(document)
         if present is None:
             raise NeedsPerson("there is no registration access token", remedy=self._remedy())
-        if document.text(REFUSED) == str(document.version) and _is_since(document, _AT, self._clock.now(), _SELDOM):
-            raise NeedsPerson(self._refusal(document), remedy=self._remedy())
+        seldom = _is_marked(document) and _is_since(document, _AT, self._clock.now(), _SELDOM)
+        if seldom and not refused_too:
+            raise NeedsPerson(self._refusal(document), remedy=self._again(document))
         return _Held(document, present)
 
     async def _document(self) -> Document:
@@ -311,7 +313,7 @@ class Registration:
         marked = {**(document.values or {}), REFUSED: str(document.version + 1), _AT: now}
         with suppress(Conflict, Refused, Transient):  # then it is presented once more, which harms nobody
             await self._shelf.write(marked, document.version)
-        raise NeedsPerson(self._refusal(document), remedy=self._remedy())
+        raise NeedsPerson(self._refusal(document), remedy=self._again(document))
 
     def _is_under_way(self, document: Document) -> bool:
         mine = document.text(SENT) == self._mine
@@ -321,6 +323,12 @@ class Registration:
         sent = document.text(SENT)[:19].replace("T", " ")
         lost = f": an update was sent at {sent}Z whose answer, with the next one, never arrived" if sent else ""
         return f"{self} refuses the registration access token{lost}"
+
+    def _again(self, document: Document) -> str:
+        """The remedy for a refusal, which only after an update is surely the server's."""
+        if document.text(SENT):
+            return self._remedy()
+        return f"first let `rotate check` show it again: something else may have refused it; then {self._remedy()}"
 
     def _remedy(self) -> str:
         client = self._options.client_id
@@ -336,6 +344,11 @@ def _is_since(document: Document, key: str, now: datetime, span: timedelta) -> b
         return timedelta() <= now - datetime.fromisoformat(document.text(key)) < span
     except (ValueError, TypeError):  # no time, or one without a zone
         return False
+
+
+def _is_marked(document: Document) -> bool:
+    """Whether the server refused the token in it, and nobody has written another one since."""
+    return document.text(REFUSED) == str(document.version)
 
 
 def _names(keys: KeySet) -> dict[str, str]:

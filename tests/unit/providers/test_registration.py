@@ -178,6 +178,17 @@ async def test_a_token_that_was_refused_by_something_in_front_of_the_server_is_t
     assert client.whole
 
 
+async def test_a_token_that_was_refused_is_taken_at_once_when_check_has_shown_it_again(client: Client) -> None:
+    client.world.itsm.faults.add("status", status=401, times=1, path="/register/*")
+    with pytest.raises(NeedsPerson) as told:
+        await client.provider.mint(NAME, None)
+    assert str(told.value.remedy).startswith("first let `rotate check` show it again")
+    client.provider = client.bound()
+    assert await client.world.server.audit((client.world.credential("assertion-key", **_options(client)),)) == []
+    await client.bound().mint(NAME, None)
+    assert REFUSED not in client.document_store.values
+
+
 async def test_a_lost_answer_of_a_server_that_keeps_the_token_is_nothing(client: Client) -> None:
     client.server.next_token = False
     minted = await client.provider.mint(NAME, None)
@@ -295,7 +306,9 @@ async def test_without_a_token_or_with_junk_a_person_is_asked_and_an_address_of_
         with pytest.raises(NeedsPerson, match=words):
             await client.provider.mint(NAME, None)
     client.document_store.put(token="rat-canary-81")
-    with pytest.raises(NeedsPerson, match="refuses the registration access token: get another"):
+    with pytest.raises(
+        NeedsPerson, match="refuses the registration access token: first let `rotate check` show it again"
+    ):
         await client.provider.mint(NAME, None)
     client.document_store.put(token="rat-canary-82")
     lost = client.bound(registration_client_uri=f"{client.world.itsm.url}/api/authinfo")
