@@ -216,7 +216,8 @@ _KUBELET: dict[str, Any] = {
     "enforceNodeAllocatable": [],
     "failCgroupV1": False,
     "failSwapOn": False,
-    "featureGates": {"KubeletInUserNamespace": True},  # no right to set kernel values: that is no fault then
+    # No right to set kernel values is no fault then. And without cgroupsPerQOS a resize ends the kubelet of 1.34.
+    "featureGates": {"KubeletInUserNamespace": True, "InPlacePodVerticalScaling": False},
     "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
     "imageGCHighThresholdPercent": 100,
     "makeIPTablesUtilChains": False,
