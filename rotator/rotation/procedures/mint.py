@@ -18,6 +18,7 @@ from rotator.rotation.calls import (
     ReadSlot,
     ReceiveValue,
     RevokeToken,
+    StillOurs,
     WriteSlot,
 )
 from rotator.rotation.faults import Conflict, Duplicate, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
@@ -57,6 +58,7 @@ def mint(seen: Observation, record: Record, step: Mint) -> Procedure[ev.Event]:
 def _given_up(record: Record, token: Token, secret: Secret) -> Procedure[str]:
     """Revoke a value while we have it; what became of it, in words. Where that fails, it ends by its date."""
     try:
+        yield from StillOurs()  # it may have been staged after all, and published by another process
         yield from RevokeToken(record.target, token, secret)
     except (Transient, Refused) as fault:
         end = f" at {when(token.expires_at)}" if token.expires_at else ""
