@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import HoldReason, Phase
-from tests.kit.kinds import Kind
+from tests.kit.kinds import INSTALLED
 from tests.model.simulation.actors import Process
 from tests.model.simulation.invariants import Checks
 from tests.model.simulation.target import Live
@@ -80,7 +80,7 @@ class Hands:
     def forbid(self, name: str) -> bool | None:
         """Settings ask for a person again."""
         swarm, kind = self.world.swarm, self.checks.target.kind(name)
-        if not swarm.by_hand or kind in (Kind.TOKENS, Kind.EXPIRING) or name in self.checks.target.by_hand:
+        if not swarm.by_hand or kind not in INSTALLED or name in self.checks.target.by_hand:
             return False
         self.checks.target.by_hand[name] = swarm.by_hand
         return None
