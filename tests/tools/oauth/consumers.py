@@ -65,12 +65,14 @@ def opening(opens: Callable[[str], bool]) -> Use:
 
 def exchanging(token_url: str, scope: str) -> Use:
     """With each assertion once, at the token endpoint."""
-    used = set()
+    used: set[str] = set()
+    lock = threading.Lock()  # two threads may look at one value
 
     def use(read: dict[str, str]) -> bool | None:
         ours = {value for name, value in read.items() if name.startswith("client_assertion") and "_type" not in name}
-        unused = ours - used
-        used.update(unused)
+        with lock:
+            unused = ours - used
+            used.update(unused)
         taken = [exchanged(token_url, each, scope, read["client_id"])[0] == 200 for each in unused]
         return all(taken) if taken else None
 
