@@ -155,7 +155,7 @@ def run(folder: Path, outside: str, clients: list[Client], _password: str, _tls:
 
 def _settings(folder: Path, issuer: str, public: int, admin: int) -> dict[str, Any]:
     return {
-        "dsn": f"sqlite://{folder}/hydra.db?_fk=true&mode=rwc&_busy_timeout=20000&_journal_mode=WAL&_synchronous=OFF",
+        "dsn": f"sqlite://{folder}/hydra.db?_fk=true&mode=rwc&_busy_timeout=20000&_journal_mode=WAL&_synchronous=OFF&_txlock=immediate",
         "serve": {"public": {"host": "127.0.0.1", "port": public}, "admin": {"host": "127.0.0.1", "port": admin}},
         "urls": {
             "self": {"issuer": issuer},
