@@ -221,7 +221,7 @@ def told(site: Site, only: str) -> int:
         verdict = "FAILED" if chapter.__name__ in failed else "held"
         say(f"  {verdict}: {chapter.__name__.replace('_', ' ')}, {time.monotonic() - began:.0f} s")
         if failed == [set_up.__name__]:
-            break
+            return 1
     seen = site.consumer
     say(f"{server_name()}: {seen.uses} uses, {seen.refused} refused, {seen.unread} unread while Vault was away;")
     say(f"{site.version()} values published, {len(failed)} chapters failed")
