@@ -79,7 +79,7 @@ async def running(preset: str, clock: HandClock, **keys: Any) -> AsyncIterator[D
     of the target, URL stands for its address."""
     itsm = HaloItsm(preset, clock=clock.now, tenant="acme", calls=0)
     async with itsm.running():
-        pem, secret = public_pem(rsa_key()), Secret("canary-client-secret-5d1c")
+        pem, secret = public_pem(rsa_key()), Secret("canary-5d1c-7e42-desk-b3")
         kid = public_key(pem).thumbprint
         client = itsm.model.add_application("crm", secret=secret, public_key=pem, kid=kid)
         ring = Keys({SECRET: secret, KEY: private_pem(rsa_key())})
