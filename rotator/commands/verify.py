@@ -185,7 +185,7 @@ def untried(actor: Actor, credential: Credential) -> str:
     if kind_of(credential.kind).needs_management_client:
         return "it would write over a slot that may be in use"
     can = actor.dependencies(credential).provider.capabilities
-    if can.needs_install and (not can.can_revoke or can.revokes_by_value):
+    if can.needs_install and not can.revokes_by_handle:
         return "minting one would spend the refresh token, and may end what is published"
     if can.needs_install:
         return "others would read it where it is put, and no target knows it before its cache has passed"

@@ -104,7 +104,7 @@ class Reconciler:
     recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
     _looks: dict[tuple[str, str], tuple[ev.NotEnded, float]] = field(default_factory=dict)  # see `_looked`
     _heard: dict[str, RotationRequest] = field(default_factory=dict)  # what somebody waits for here, once it was heeded
-    _asked: dict[str, tuple[RotationRequest, RotationRequest]] = field(default_factory=dict)  # see `_next`
+    _asked: dict[str, tuple[RotationRequest, datetime]] = field(default_factory=dict)  # and since when, see `_next`
 
     async def reconcile(
         self,
@@ -164,9 +164,10 @@ class Reconciler:
         """
         seen, name = context.observed(), context.credential.name
         if ask and record.phase is Phase.AWAITING:
-            if self._asked.get(name, (None,))[0] != ask:
-                self._asked[name] = ask, replace(ask, at=min(ask.at, seen.at))
-            ask = self._asked[name][1]
+            known = self._asked.get(name)
+            since = known[1] if known and known[0] == ask else seen.at
+            self._asked[name] = ask, since
+            ask = replace(ask, at=min(ask.at, since))
         return next_step(context.credential, record, seen.now, ask, seen.shared, rested)
 
     def _looked(self, entry: Entry, record: Record) -> tuple[Record, timedelta]:

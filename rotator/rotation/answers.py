@@ -74,6 +74,11 @@ class Capabilities:
     last_use_resolution: timedelta = timedelta(0)  # after a recorded use, the target may leave out others for so long
     old_is_safe_to_present: bool = True  # presenting a revoked secret to the target does no harm
 
+    @property
+    def revokes_by_handle(self) -> bool:
+        """Whether a token can be ended by whoever has lost its value."""
+        return self.can_revoke and not self.revokes_by_value
+
 
 @dataclass(frozen=True, slots=True)
 class Minted:

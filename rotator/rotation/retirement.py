@@ -11,6 +11,7 @@ from rotator.rotation.wording import when
 
 PROVEN = "successor proven"
 BY_EXPIRY = "the predecessor ends by expiry"
+REVOCATIONS = 3  # tries to revoke what ends by its date as well
 _LOOK_AGAIN = timedelta(minutes=1)  # if the target has recorded no use
 
 

@@ -35,11 +35,11 @@ async def capabilities(kit: Kit) -> None:
     must(not (can.can_restore and not can.can_revoke), "restores, but does not revoke")
     must(can.overlap or not can.can_restore, "restores, but installing has written over the old value for good")
     must(
-        not (kind.only_expires and can.can_revoke and not can.revokes_by_value),
+        not (kind.only_expires and can.revokes_by_handle),
         "the kind says that tokens end by date alone, the provider that it revokes",
     )
     must(can.can_revoke or not can.revokes_by_value, "revokes by a value, but does not revoke")
-    findable = can.can_list or can.needs_install or not can.can_revoke or can.revokes_by_value
+    findable = can.can_list or can.needs_install or not can.revokes_by_handle
     must(findable, "revokes, but does not list: a token whose answer was lost would live on, known to nobody")
     must(can.overlap or not can.can_list, "lists what shares one slot")
     must(cuts != can.overlap, "the kind's `cuts` and the provider's `overlap` contradict each other")

@@ -27,6 +27,7 @@ from rotator.rotation.ownership import known
 from rotator.rotation.phases import RejectedState
 from rotator.rotation.procedures import install, publish
 from rotator.rotation.record import Candidate, HoldReason, Record, Token
+from rotator.rotation.retirement import REVOCATIONS
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Burn, Look, Mint
 from rotator.rotation.token_names import parse
@@ -143,7 +144,7 @@ def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
         return (yield from install.put_back(seen, record, step))
     if _revokes_by_value(seen, record):
         return (yield from _burn_by_value(seen, record, step))
-    if not can.can_revoke or can.revokes_by_value:  # only we have seen the candidate, and it ends by its own date
+    if not can.revokes_by_handle:  # only we have seen the candidate, and it ends by its own date
         return ev.Burned(seen.at, (), step.give_up)
     if waiting := install.unsettled(seen, record):
         return waiting
@@ -176,12 +177,9 @@ def _burn_by_value(seen: Observation, record: Record, step: Burn) -> Procedure[e
             return ev.Burned(seen.at, (candidate.token.id,), step.give_up)
     except (Transient, Refused) as fault:
         trouble, retry_after = f"not revoked: {fault.reason}", fault.retry_after
-    if record.failures + 1 < _TRIES or retry_after:
+    if record.failures + 1 < REVOCATIONS or retry_after:  # the next attempt does not wait longer
         return seen.faulted("burn", f"{trouble}: {candidate.token.id}", retry_after, of_target=False)
     return ev.Burned(seen.at, (), step.give_up)
-
-
-_TRIES = 3  # to revoke what ends by its date as well; the next attempt does not wait longer
 
 
 def _ended(seen: Observation, record: Record, step: Burn, doomed: list[Token]) -> Procedure[ev.Event]:

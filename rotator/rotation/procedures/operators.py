@@ -195,14 +195,12 @@ def _silent(credential: Credential, record: Record, can: Capabilities) -> str:
     """Why a value whose token cannot be identified is not adopted (it could never be ended), and what to do instead."""
     release = ", release it" if record.phase is Phase.HELD else ""
     remedy = f'set on_foreign = "overwrite"{release} and let `rotate now` write a new one'
-    by_hand = f"then end the old one by hand on target {credential.target}, where only you know which it is"
-    ended = (
-        by_hand
-        if can.overlap and can.can_revoke and not can.revokes_by_value
-        else "the old one ends by its date"
-        if can.overlap
-        else "it ends this"
-    )
+    if not can.overlap:
+        ended = "it ends this"
+    elif can.revokes_by_handle:
+        ended = f"then end the old one by hand on target {credential.target}, where only you know which it is"
+    else:
+        ended = "the old one ends by its date"
     return f"values of kind {credential.kind} do not say whose they are, so none is adopted: {remedy}; {ended}"
 
 

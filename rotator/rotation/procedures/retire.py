@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from rotator.rotation import events as ev
 from rotator.rotation import lost_value, second_vault
-from rotator.rotation.answers import Accepted, Capabilities, Document, Unknown
+from rotator.rotation.answers import Accepted, Capabilities, Document, Rejected, Unknown, Verdict
 from rotator.rotation.calls import (
     DestroySlot,
     FindTokens,
@@ -25,7 +27,7 @@ from rotator.rotation.procedures.consumer_path import look, published_value
 from rotator.rotation.procedures.mint import attempt_in, reap
 from rotator.rotation.procedures.publish import early
 from rotator.rotation.record import HoldReason, PublishedValue, Record
-from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, grace_from, judge
+from rotator.rotation.retirement import PROVEN, REVOCATIONS, Go, NotYet, Use, grace_from, judge
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, LookWhetherEnded, Revoke, Sweep
 from rotator.rotation.wording import when
@@ -88,7 +90,6 @@ def _not_to_revoke(seen: Observation, record: Record, predecessor: PublishedValu
 
 
 _OVERDUE = "the next rotation is due before its grace is over"
-_TRIES = 3  # to revoke what ends by its date as well
 
 
 def _proof(seen: Observation, record: Record, current: PublishedValue) -> Procedure[ev.Event | str]:
@@ -204,14 +205,13 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
 
 def _has_a_date(record: Record, can: Capabilities, predecessor: PublishedValue) -> bool:
     """Whether it ends by its own date as well, and was not left to that yet."""
-    by_date = can.revokes_by_value or not can.can_revoke
-    return by_date and record.ends_at is None and predecessor.token.expires_at is not None
+    return not can.revokes_by_handle and record.ends_at is None and predecessor.token.expires_at is not None
 
 
 def _unrevoked(seen: Observation, record: Record, predecessor: PublishedValue, reason: str) -> ev.Event:
     """The event of a revocation without effect: after some tries its date must do."""
     end = predecessor.token.expires_at
-    if end is None or record.failures + 1 < _TRIES:
+    if end is None or record.failures + 1 < REVOCATIONS:
         return seen.faulted("revoke", reason, of_target=False)
     return ev.LeftToExpire(seen.at, end, reason)
 
@@ -223,19 +223,19 @@ def _with_the_published(seen: Observation, record: Record, proof: str) -> Proced
     """
     current = record.current
     secret = seen.value(seen.consumer, record) if seen.consumer else None
-    if current is None or secret is None or seen.fingerprint(secret) != current.fingerprint:
-        return ev.Retired(seen.at, proof)
-    try:
-        verdict = yield from VerifyValue(current.target, current.token, secret)
-    except CannotPresent:
-        return ev.Retired(seen.at, proof)
-    if isinstance(verdict, Unknown):
-        return seen.faulted("revoke", verdict.reason, verdict.retry_after)
-    if isinstance(verdict, Accepted):
-        return ev.Retired(seen.at, proof)
-    if not record.failures:  # it counts when it is said again
-        return seen.faulted("revoke", f"the published value: {verdict.reason}", of_target=False)
-    return ev.Retired(seen.at, proof, verdict.reason)
+    verdict: Verdict = Accepted()  # what is not there to be shown has not ended by this
+    if current and secret and seen.fingerprint(secret) == current.fingerprint:
+        with suppress(CannotPresent):
+            verdict = yield from VerifyValue(current.target, current.token, secret)
+    match verdict:
+        case Accepted():
+            return ev.Retired(seen.at, proof)
+        case Unknown(reason, retry_after):
+            return seen.faulted("revoke", reason, retry_after)
+        case Rejected(reason) if record.failures:
+            return ev.Retired(seen.at, proof, reason)
+    # it counts when it is said again
+    return seen.faulted("revoke", f"the published value: {verdict.reason}", of_target=False)
 
 
 def look_whether_ended(seen: Observation, record: Record, step: LookWhetherEnded) -> Procedure[ev.Event]:
