@@ -80,6 +80,9 @@ class Redirected(Refused):
     """The target redirected the request, perhaps to a login page."""
 
 
+Fields = Mapping[str, str | Secret | tuple[str, ...]]  # of a form; a tuple is one field several times
+
+
 class Broken(Transient):
     """A 5xx: the outcome is unknown. `date`: the server's clock, if given."""
 
@@ -196,14 +199,14 @@ class HttpClient:
         auth: Auth | None = None,
         json: object = None,
         cap: int = MIB,
-        form: Mapping[str, str | Secret | tuple[str, ...]] | None = None,
+        form: Fields | None = None,
         by: float = inf,
     ) -> HttpResponse:
         """One call with a JSON body, a form or nothing, answered 2xx with JSON or nothing, or 4xx.
 
         Raises Transient when the outcome is unknown (network, time, 429, 5xx, an answer cut off), Refused when
         something that is not the target's API answered (a redirect, a page), Unsendable for a secret that fits no
-        header. A tuple in a form is one parameter several times. `cap`: the longest answer that is read, in bytes.
+        header. `cap`: the longest answer that is read, in bytes.
         `by`: later, in monotonic seconds, it does not leave.
         """
         headers = dict([header(auth)]) if auth else {}

@@ -68,10 +68,12 @@ class Endpoints:
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     unread: str = ""
 
-    def need(self, name: str) -> str:
-        """The address of this endpoint, by the name of its field. Raises Transient while it cannot be known, Refused
-        when there is none."""
-        if address := getattr(self, name):
+    def need(self, name: str, *, with_certificate: bool = False) -> str:
+        """The address of this endpoint, by the name of its field, `with_certificate` for a client that shows one.
+
+        Raises Transient while it cannot be known, Refused when there is none.
+        """
+        if address := (with_certificate and self.mtls.get(name)) or getattr(self, name):
             return str(address)
         if self.unread:
             raise Transient(self.unread)

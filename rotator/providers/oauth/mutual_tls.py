@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
 
 from rotator.ports import Fault, Transient, UnusableKey
 from rotator.providers.http.auth import Auth
-from rotator.providers.http.client import Broken, HttpClient, HttpResponse
+from rotator.providers.http.client import Broken, Fields, HttpClient, HttpResponse
 from rotator.providers.keys.client_certificate import ClientCertificate, client_certificate
 from rotator.providers.oauth.config import ClientOptions
 from rotator.rotation.credential import Credential
 from rotator.rotation.secret import Secret, SecretRef
 
-Fields = Mapping[str, str | Secret | tuple[str, ...]]  # of a form
 _REPLACED_WITHIN = 60.0  # seconds in which a certificate and its key are replaced, one after the other
 _Pair = tuple[SecretRef, SecretRef]
 

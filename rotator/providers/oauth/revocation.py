@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
 from rotator.ports import Refused, Transient
 from rotator.providers.http.auth import Auth
-from rotator.providers.http.client import HttpResponse
-from rotator.providers.keys.assertion import ASSERTION_TYPE
+from rotator.providers.http.client import Fields, HttpResponse
 from rotator.providers.keys.signing import Signer
 from rotator.providers.oauth.config import AccessTokenOptions, ClientOptions, OAuthTargetConfig, revokes
 from rotator.providers.oauth.discovery import Discovery, Endpoints
 from rotator.providers.oauth.introspection import invented, unbelievable
 from rotator.providers.oauth.token_endpoint import UNKNOWN, ClientDenied, introduced, to_compare
 from rotator.rotation.secret import Secret, SecretRef
-
-Fields = dict[str, str | Secret | tuple[str, ...]]  # of a form
 
 
 class RevokingServer(Protocol):
@@ -51,15 +47,11 @@ class Revocation:
         """Ask for the end of an access token. An answer proves nothing: Ory Hydra 2.3.0 says 200 to another client's
         token as well, and leaves it alive. Raises ClientDenied, Transient, Refused.
         """
-        told = await self._server.endpoints()
-        url = (client.tls_certificate and told.mtls.get("revocation")) or told.need("revocation")
-        await self.ask(client, "revocation", url, {"token": value, "token_type_hint": "access_token"})
+        await self._ask(client, "revocation", value)
 
     async def says_active(self, client: ClientOptions, value: Secret) -> object:
-        """What the server says of an access token: the field `active`. Raises as `ask`."""
-        url = (await self._server.endpoints()).need("introspection")
-        form: dict[str, str | Secret] = {"token": value, "token_type_hint": "access_token"}
-        answer = await self.ask(client, "introspection", url, form)
+        """What the server says of an access token: the field `active`. Raises as `revoke`."""
+        answer = await self._ask(client, "introspection", value)
         return answer.document.get("active") if isinstance(answer.document, dict) else None
 
     async def findings(self, client: ClientOptions) -> list[str]:
@@ -79,21 +71,21 @@ class Revocation:
                 found.append(fault.reason)
         return found
 
-    async def ask(
-        self, client: ClientOptions, endpoint: str, url: str, form: Mapping[str, str | Secret]
-    ) -> HttpResponse:
-        """A form for an endpoint, which `endpoint` names in a word. Raises ClientDenied, Transient, Refused.
+    async def _ask(self, client: ClientOptions, endpoint: str, value: Secret) -> HttpResponse:
+        """An access token, shown to an endpoint, which `endpoint` names in a word. Raises ClientDenied, Transient,
+        Refused.
 
         In an assertion Hydra 2.3.0 wants the token URL there, Spring Authorization Server 1.4.1 the address itself or
         the issuer. A refused assertion has no effect, so that the one that is taken is found by trying.
         """
-        config = await self._server.located()
+        told, config = await self._server.endpoints(), await self._server.located()
+        url = told.need(endpoint, with_certificate=client.tls_certificate is not None)
         audiences = list(dict.fromkeys(filter(None, (config.aud, config.endpoint, url, config.issuer))))
         known = self._audiences.get((client.client_id, url))
         refusal: ClientDenied | None = None
         for audience in ([known] if known else audiences) if client.asserts else [""]:
             try:
-                answer = await self._asked(client, endpoint, url, form, audience)
+                answer = await self._asked(client, endpoint, url, value, audience)
             except ClientDenied as fault:
                 if fault.error not in UNKNOWN | {"invalid_request"}:
                     raise
@@ -106,15 +98,13 @@ class Revocation:
         raise refusal
 
     async def _asked(
-        self, client: ClientOptions, endpoint: str, url: str, form: Mapping[str, str | Secret], audience: str
+        self, client: ClientOptions, endpoint: str, url: str, value: Secret, audience: str
     ) -> HttpResponse:
-        sent: Fields = {**form}
-        if client.asserts:
-            sent["client_assertion"] = await self._server.vouched(client, audience=audience)
-            sent["client_assertion_type"] = ASSERTION_TYPE
+        assertion = await self._server.vouched(client, audience=audience) if client.asserts else None
         secret = await self._server.fetch(client.client_secret) if client.client_secret is not None else None
-        named, auth = introduced(client, secret, by_assertion=client.asserts)
-        answer = await self._server.post(client, url, auth, {**sent, **named})
+        proof, auth = introduced(client, secret, assertion)
+        form = {"token": value, "token_type_hint": "access_token", **proof}
+        answer = await self._server.post(client, url, auth, form)
         if answer.status >= 400:
             compared = to_compare(client, audience, by_secret=secret is not None, by_assertion=client.asserts)
             raise ClientDenied(answer.status, answer.error, compared, endpoint)

@@ -18,13 +18,12 @@ from rotator.ports import (
     InventoryItem,
     MinterRefused,
     Refused,
-    Transient,
     Verdict,
 )
 from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, SecretResolver
-from rotator.providers.http.client import Broken, HttpClient, HttpResponse
+from rotator.providers.http.client import Broken, Fields, HttpClient, HttpResponse
 from rotator.providers.keys.algorithms import Algorithm
-from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
+from rotator.providers.keys.assertion import Assertion, Form, draft, signed
 from rotator.providers.keys.signing import (
     LocalSigner,
     PublicKey,
@@ -46,7 +45,7 @@ from rotator.providers.oauth.discovery import Discovery, Endpoints, merged, stat
 from rotator.providers.oauth.invalid_proofs import InvalidProofs
 from rotator.providers.oauth.mutual_tls import MutualTls
 from rotator.providers.oauth.registration import OWN_WAY_OF_SECRETS, Registration
-from rotator.providers.oauth.revocation import Fields, Revocation
+from rotator.providers.oauth.revocation import Revocation
 from rotator.providers.oauth.token_endpoint import (
     ClientDenied,
     ClockGap,
@@ -80,7 +79,7 @@ class OAuthServer:
         self, http: HttpClient, config: OAuthTargetConfig, secret_resolver: SecretResolver, clock: Clock
     ) -> None:
         """Takes ownership of `http`; aclose() closes it."""
-        self.config = config
+        self.config = self._located = config
         self.clock = clock
         self._http = http
         self._discovery = Discovery(http, config, clock)
@@ -203,9 +202,9 @@ class OAuthServer:
 
     async def located(self) -> OAuthTargetConfig:
         """The target's options, with the token endpoint that the issuer names. Raises as `endpoints`."""
-        if not self.config.discovers:
-            return self.config
-        return msgspec.structs.replace(self.config, token_url=(await self.endpoints()).token)
+        if self.config.discovers and self._located.token_url != (told := (await self.endpoints()).token):
+            self._located = msgspec.structs.replace(self.config, token_url=told)
+        return self._located
 
     async def exchange(
         self,
@@ -218,48 +217,39 @@ class OAuthServer:
 
         Raises Denied, Transient when undecided, Refused for an answer that is no token.
         """
-        form: Fields = {**client.parameters, **grant}
-        if assertion is not None:
-            form["client_assertion"] = assertion
-            if client.send_assertion_type:
-                form["client_assertion_type"] = ASSERTION_TYPE
+        form: dict[str, str | Secret | tuple[str, ...]] = {**client.parameters, **grant}
         if client.scopes:
             form["scope"] = " ".join(client.scopes)
         if secret is None and client.client_secret is not None:
             secret = await self.fetch(client.client_secret)
-        named, auth = introduced(client, secret, by_assertion=assertion is not None)
+        proof, auth = introduced(client, secret, assertion)
         proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
         config = await self.located()
         shown = await self._tls.shown(client, self.clock.now())
         hint = to_compare(client, config.aud, **proofs) + shown + may_not_ask(client)
-        tokens = self._tls.line(client).at(await self._token_url(client))
         try:
-            return await self._grant(tokens, {**form, **named}, auth, hint)
+            return await self._grant(client, config, {**form, **proof}, auth, hint)
         except Broken as fault:
             if not isinstance(client, AssertionKeyOptions) or not client.reads_set:
                 raise
             unread = f"; some servers answer so when they cannot read our key set: {hint}"  # Ory Hydra 2.3.0
             raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
-        except Transient as fault:
-            raise Transient(fault.what + shown, retry_after=fault.retry_after, remedy=fault.remedy) from None
 
     async def post(self, client: ClientOptions, url: str, auth: Auth | None, form: Fields) -> HttpResponse:
         """A form of this client for a further endpoint of the server. Raises as `HttpClient.request` does."""
         return await self._tls.request(client, "POST", url, auth, form)
 
-    async def _token_url(self, client: ClientOptions) -> str:
-        """With the tenant; for a client with a certificate where such clients are to call (RFC 8705, section 5)."""
-        config, other = await self.located(), None
-        if client.tls_certificate:
-            other = (await self.endpoints()).mtls.get("token")
-        return (msgspec.structs.replace(config, token_url=other) if other else config).token_request_url
-
-    async def _grant(self, tokens: HttpClient, form: Fields, auth: Auth | None, hint: str) -> Granted:
-        if self.config.tenant and self.config.tenant_in == "form":
-            form["tenant"] = self.config.tenant
+    async def _grant(
+        self, client: ClientOptions, config: OAuthTargetConfig, form: Fields, auth: Auth | None, hint: str
+    ) -> Granted:
+        """`config`: as `located`."""
+        if client.tls_certificate and (other := (await self.endpoints()).mtls.get("token")):  # RFC 8705, section 5
+            config = msgspec.structs.replace(config, token_url=other)
+        if config.tenant and config.tenant_in == "form":
+            form = {**form, "tenant": config.tenant}
         asked_at = self.clock.now()
         try:
-            answer = await tokens.request("POST", "", auth, form=form)
+            answer = await self._tls.request(client, "POST", config.token_request_url, auth, form)
         except Broken as fault:
             self._compare(asked_at, fault.date)
             tenant = (

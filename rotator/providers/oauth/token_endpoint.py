@@ -14,6 +14,7 @@ from typing import Any
 
 from rotator.ports import Refused
 from rotator.providers.http.auth import Basic, Bearer, Unsendable, header
+from rotator.providers.keys.assertion import ASSERTION_TYPE
 from rotator.providers.oauth.config import AccessTokenOptions, AssertionKeyOptions, ClientOptions
 from rotator.rotation.secret import Secret
 
@@ -47,9 +48,9 @@ _WORDS = {
 
 
 def introduced(
-    client: ClientOptions, secret: Secret | None, *, by_assertion: bool
+    client: ClientOptions, secret: Secret | None, assertion: Secret | None
 ) -> tuple[dict[str, str | Secret], Basic | None]:
-    """The part of the form that names the client, and the header, if the secret is sent there.
+    """The part of the form that names the client and proves it, and the header, if the secret is sent there.
 
     A client with neither secret nor key is a public one, and only its name is sent. A secret that signs is not sent.
     """
@@ -57,7 +58,11 @@ def introduced(
     if secret is not None and client.auth_method == "client_secret_basic":
         return {}, Basic(client.client_id, secret, quoted=True)
     form: dict[str, str | Secret] = {}
-    if client.send_client_id or not by_assertion:
+    if assertion is not None:
+        form["client_assertion"] = assertion
+        if client.send_assertion_type:
+            form["client_assertion_type"] = ASSERTION_TYPE
+    if client.send_client_id or assertion is None:
         form["client_id"] = client.client_id
     if secret is not None:
         form["client_secret"] = secret

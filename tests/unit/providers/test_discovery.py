@@ -16,7 +16,7 @@ from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import ClientOptions, OAuthTargetConfig
-from rotator.providers.oauth.discovery import documents_of
+from rotator.providers.oauth.discovery import Endpoints, documents_of
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
@@ -160,6 +160,17 @@ async def test_what_the_settings_leave_out_is_filled_in(clock: HandClock) -> Non
     assert (found.introspection, found.registration) == ("https://own.example/look", f"{base}/register")
     assert (found.scopes, found.grants, found.auth_methods) == ({"a", "b"}, None, None)
     assert (dict(found.mtls), list(found.refused)) == ({"token": f"{base}/mtls"}, ["mtls revocation"])
+
+
+def test_whoever_shows_a_certificate_calls_the_other_address() -> None:
+    told = Endpoints(
+        revocation="https://as.example/r",
+        introspection="https://as.example/i",
+        mtls={"introspection": "https://mtls.example/i"},
+    )
+    assert told.need("introspection") == "https://as.example/i"
+    assert told.need("introspection", with_certificate=True) == "https://mtls.example/i"
+    assert told.need("revocation", with_certificate=True) == "https://as.example/r"
 
 
 async def test_an_address_of_the_settings_hides_the_alias_for_certificates(clock: HandClock) -> None:

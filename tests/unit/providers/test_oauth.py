@@ -16,7 +16,15 @@ from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import AccessTokenOptions, ClientAssertionOptions, ClientOptions, OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, UnfitGrant, granted, hint, sendable
+from rotator.providers.oauth.token_endpoint import (
+    ClientDenied,
+    Granted,
+    UnfitGrant,
+    granted,
+    hint,
+    introduced,
+    sendable,
+)
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.kit.proxy_password import no_password
@@ -458,3 +466,13 @@ def test_an_offline_session_that_is_not_asked_for_is_named_as_the_reason_of_a_40
     keys: dict[str, Any] = {"client_id": "shop", "grant": "refresh_token", "refresh_token": kept, "probe": "/userinfo"}
     assert "`scopes` have to name it as well" in hint(AccessTokenOptions(**keys, scopes=("openid",)), 401)
     assert hint(AccessTokenOptions(**keys, scopes=("openid", "offline_access")), 401) == ""
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_type_of_an_assertion_is_sent_where_settings_want_it(wanted: bool) -> None:
+    client = ClientOptions(client_id="crm", send_assertion_type=wanted)
+    form, auth = introduced(client, None, Secret("canary-assertion-5a"))
+    assert (set(form), auth) == (
+        {"client_id", "client_assertion"} | ({"client_assertion_type"} if wanted else set()),
+        None,
+    )
