@@ -30,7 +30,7 @@ from rotator.ports import (
     Verdict,
 )
 from rotator.providers.http.auth import DocumentStore
-from rotator.providers.oauth import introspection
+from rotator.providers.oauth import introspection, kept_token
 from rotator.providers.oauth.config import AccessTokenOptions, revokes
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import causes
@@ -40,7 +40,6 @@ from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
 _FRESH, _SPENT = "refresh_token", "spent_refresh_token"  # staged, never published
-_REFUSED = "refused_version"  # of the document: the server refused the refresh token in it, do not ask again
 _TRIES = 5
 _GIVEN = timedelta(hours=1)  # so long a token that was never accepted may be refused for its probe's own trouble
 
@@ -270,10 +269,10 @@ class RefreshedToken(AccessToken):
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Exchange the present refresh token. Raises NeedsPerson when there is none that the server takes."""
         document = await self._shelf.read()
-        present = self._present(document)
+        present = kept_token.present(document, self._ref.key)
         if present is None:
             raise NeedsPerson(self._remedy("there is no refresh token"))
-        if document.text(_REFUSED) == str(document.version):
+        if kept_token.is_refused(document):
             raise NeedsPerson(self._remedy("the server refuses the refresh token"))
         granted = await self._exchanged(document, present)
         minted = self._minted(name, granted, expires_at)
@@ -285,9 +284,9 @@ class RefreshedToken(AccessToken):
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
         """See `SupportsDiagnose`. The refresh token itself is not tried: that would spend it."""
         document = await self._shelf.read()
-        if self._present(document) is None:
+        if kept_token.present(document, self._ref.key) is None:
             raise NeedsPerson(self._remedy("there is no refresh token"))
-        if document.text(_REFUSED) == str(document.version):
+        if kept_token.is_refused(document):
             raise NeedsPerson(self._remedy("the server refuses the refresh token"))
         dead = await self._server.refusals.dead(self._probe(Token("")), before) if before else None
         ends = self._options.refresh_ends_access
@@ -318,9 +317,8 @@ class RefreshedToken(AccessToken):
 
     async def _remember(self, document: Document) -> None:
         """Never present a refused token again: the next one that a person writes has another version."""
-        mark = {**(document.values or {}), _REFUSED: str(document.version + 1)}
         try:
-            await self._shelf.write(mark, document.version)
+            await self._shelf.write(kept_token.refused(document), document.version)
         except (Conflict, Refused, Transient):
             return  # then it is asked once more, which harms nobody
 
@@ -341,21 +339,16 @@ class RefreshedToken(AccessToken):
     async def _hand_over(self, fresh: Secret, spent: Secret) -> None:
         for _ in range(_TRIES):
             document = await self._shelf.read()
-            present = self._present(document)
+            present = kept_token.present(document, self._ref.key)
             if present is None or not present.matches(spent):
                 return  # ours is there already, or somebody has authorised anew
-            values = {name: value for name, value in (document.values or {}).items() if name != _REFUSED}
+            values = {name: value for name, value in (document.values or {}).items() if name != kept_token.REFUSED}
             try:
                 await self._shelf.write({**values, self._ref.key: fresh}, document.version)
             except Conflict:
                 continue
             return
         raise Transient(f"{self._shelf} is written by others all the time")
-
-    def _present(self, document: Document) -> Secret | None:
-        """Without closing line ends: a person may have written it from a file."""
-        text = document.text(self._ref.key).rstrip("\r\n")
-        return Secret(text) if text else None
 
     def _remedy(self, trouble: str) -> str:
         scopes = " ".join(self._options.scopes)

@@ -24,19 +24,17 @@ from rotator.ports import Clock, Conflict, Document, NeedsPerson, Refused, Trans
 from rotator.providers.http.auth import Bearer, DocumentStore
 from rotator.providers.http.client import Broken, HttpClient, HttpResponse, Unsendable
 from rotator.providers.keys.jwks import MARK, Change, Jwk, KeySet, parse
+from rotator.providers.oauth import kept_token
 from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.rotation.secret import Secret
 
 NAMES = "rotator_keys"  # in the document: the mint names of our keys, by `kid`
 SENT = "update_sent"  # in the document: when an update was sent whose answer was not written yet
-REFUSED = "refused_version"  # of the document: the server refused the token in it ...
-_AT = "refused_at"  # ... then: it is seldom presented again
+_AT = "refused_at"  # in the document: when the server refused the token in it, which is seldom presented again
 _TOKEN, _URI = "registration_access_token", "registration_client_uri"
 _NOT_SENT = (_TOKEN, _URI, "client_secret_expires_at", "client_id_issued_at")  # RFC 7592, section 2.2
 _TRIES = 5
-_SELDOM = timedelta(
-    hours=1
-)  # between two looks with a refused token: something in front of the server may have said so
+_SELDOM = timedelta(hours=1)  # between two looks with a refused token: what is in front of the server may have said so
 _WRITE = timedelta(seconds=30)  # for the write after an update
 _ANOTHER = (
     "on Keycloak it is made anew at Clients, NAME, Credentials, Registration access token; Ory Hydra 2.3.0 makes one"
@@ -148,7 +146,7 @@ class Registration:
         client = await self._client(answer, held)
         held = await self._next(held, client, {})
         spared = held.document.text(SENT) and not self._is_under_way(held.document)  # the token, by that update
-        if spared or _is_marked(held.document):
+        if spared or kept_token.is_refused(held.document):
             held = await self._keep(held, held.token, {})
         names = held.document.values.get(NAMES) if held.document.values else None
         return self._registered(client, names if isinstance(names, dict) else {}), held
@@ -230,14 +228,14 @@ class Registration:
         document = await self._document()
         if self._unwritten:
             spent, fresh, kept = self._unwritten
-            present = self._present(document)
+            present = kept_token.present(document, self._ref.key)
             if present is not None and present.matches(spent):
                 return await self._keep(_Held(document, spent), fresh, kept)
             self._unwritten = None
-        present = self._present(document)
+        present = kept_token.present(document, self._ref.key)
         if present is None:
             raise NeedsPerson("there is no registration access token", remedy=self._remedy())
-        seldom = _is_marked(document) and _is_since(document, _AT, self._clock.now(), _SELDOM)
+        seldom = kept_token.is_refused(document) and _is_since(document, _AT, self._clock.now(), _SELDOM)
         if seldom and not refused_too:
             raise NeedsPerson(self._refusal(document), remedy=self._again(document))
         return _Held(document, present)
@@ -247,11 +245,6 @@ class Registration:
             return await self._shelf.read()
         except Refused as fault:
             raise Transient(f"{self._shelf}: {fault.what}", remedy=fault.remedy) from None
-
-    def _present(self, document: Document) -> Secret | None:
-        """Without closing line ends: a person may have written it from a file."""
-        text = document.text(self._ref.key).rstrip("\r\n")
-        return Secret(text) if text else None
 
     async def _begin(self, held: _Held, names: Mapping[str, str]) -> _Held:
         """Note an update before it is sent. So nothing is sent that could not be noted, nor by two at once."""
@@ -280,13 +273,17 @@ class Registration:
         self._unwritten = held.token, fresh, kept
         document = held.document
         for _ in range(_TRIES):
-            before = {name: each for name, each in (document.values or {}).items() if name not in (REFUSED, _AT, SENT)}
+            before = {
+                name: each
+                for name, each in (document.values or {}).items()
+                if name not in (kept_token.REFUSED, _AT, SENT)
+            }
             values = {**before, **kept, self._ref.key: fresh}
             try:
                 version = await self._shelf.write(values, document.version)
             except Conflict:
                 document = await self._document()
-                present = self._present(document)
+                present = kept_token.present(document, self._ref.key)
                 if present is None or not present.matches(held.token):  # a person has put another one there
                     self._unwritten = None
                     return await self._held()
@@ -310,7 +307,7 @@ class Registration:
         if self._is_under_way(document):
             raise Transient(f"{self} refuses the registration access token while another process updates the client")
         now = self._clock.now().isoformat()
-        marked = {**(document.values or {}), REFUSED: str(document.version + 1), _AT: now}
+        marked = {**kept_token.refused(document), _AT: now}
         with suppress(Conflict, Refused, Transient):  # then it is presented once more, which harms nobody
             await self._shelf.write(marked, document.version)
         raise NeedsPerson(self._refusal(document), remedy=self._again(document))
@@ -344,11 +341,6 @@ def _is_since(document: Document, key: str, now: datetime, span: timedelta) -> b
         return timedelta() <= now - datetime.fromisoformat(document.text(key)) < span
     except (ValueError, TypeError):  # no time, or one without a zone
         return False
-
-
-def _is_marked(document: Document) -> bool:
-    """Whether the server refused the token in it, and nobody has written another one since."""
-    return document.text(REFUSED) == str(document.version)
 
 
 def _names(keys: KeySet) -> dict[str, str]:

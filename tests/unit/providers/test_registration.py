@@ -10,7 +10,8 @@ import pytest
 from jwt.algorithms import RSAAlgorithm
 
 from rotator.ports import Accepted, NeedsPerson, Outcome, Refused, Rejected, StoreRefused, Transient
-from rotator.providers.oauth.registration import NAMES, REFUSED, SENT
+from rotator.providers.oauth.kept_token import REFUSED
+from rotator.providers.oauth.registration import NAMES, SENT
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
