@@ -62,26 +62,24 @@ def _bind_assertion_key(server: Server, credential: Credential[AssertionKeyOptio
 def _claims(credential: Credential[AssertionKeyOptions]) -> frozenset[str]:
     """Its Transit key: another credential with the same key would confuse their versions. Its registration and the
     document of its token: each update by one would end the token of the other."""
-    key, uri, token = (
-        credential.options.transit_key,
-        credential.options.registration_client_uri,
-        credential.options.registration_access_token,
-    )
-    claimed = [f"Transit key {key}"] if key else []
-    claimed += [f"the registration {uri}"] if uri else []
-    return frozenset(claimed + ([f"the registration access token in {token.name}"] if token else []))
+    options = credential.options
+    claimed = [f"Transit key {options.transit_key}"] if options.transit_key else []
+    if token := options.registration_access_token:
+        claimed += [
+            f"the registration {options.registration_client_uri}",
+            f"the registration access token in {token.name}",
+        ]
+    return frozenset(claimed)
 
 
 def _assertion_key_misfits(
     credential: Credential[AssertionKeyOptions], config: OAuthTargetConfig, longest: timedelta
 ) -> str:
-    uri = credential.options.registration_client_uri
-    try:
-        check_url(
-            uri, "the address in `registration_client_uri`", insecure=config.allow_insecure_http, query=True
-        ) if uri else None
-    except ValueError as fault:
-        return str(fault)
+    if uri := credential.options.registration_client_uri:
+        try:
+            check_url(uri, "the address in `registration_client_uri`", insecure=config.allow_insecure_http, query=True)
+        except ValueError as fault:
+            return str(fault)
     return ""
 
 

@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
-import msgspec
+from msgspec import field
 
 from rotator.providers.base import TargetConfig, check_url
-from rotator.providers.oauth.proof_options import proof_conflict
+from rotator.providers.oauth.proof_options import MOUNT_AND_NAME, ProofOptions
 from rotator.rotation.secret import SecretRef, SecretSource
 
 _NONE = timedelta(0)
@@ -21,7 +21,6 @@ _LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found th
 _SLOTS = 64  # of a pool
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
-_TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
 _PARAMETER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!\"$-~]+")
 _RESERVED = {  # what rotator sends itself, and what must not stand in settings
@@ -40,12 +39,6 @@ _RESERVED = {  # what rotator sends itself, and what must not stand in settings
     "it belongs to another grant, and settings hold no secrets",
 )
 ENDPOINT_URLS = ("token_url", "revocation_url", "introspection_url", "jwks_url", "registration_url")
-SigningAlgorithm = Literal[
-    "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
-]  # fmt: skip
-AuthMethod = Literal[
-    "client_secret_post", "client_secret_basic", "client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"
-]
 _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
@@ -134,23 +127,11 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
         return known.get(self.audience, self.audience)
 
 
-class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One client of an OAuth server: its identity, how it proves it, and how its tokens are proven.
+class ClientOptions(ProofOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One client of an OAuth server: its identity, how it proves it, and how its tokens are proven."""
 
-    A client with `client_secret` sends it; one with a key sends an assertion; one with both sends both, as HaloITSM
-    seems to want it. With client_secret_jwt it sends an assertion that the secret signs, and never the secret.
-    """
-
-    makes_key: ClassVar[bool] = False  # rotations make the signing key; settings do not name it
     client_id: str
-    client_secret: SecretRef | None = None
-    auth_method: AuthMethod = "client_secret_post"  # how the client shows its secret: in the form, in a header, or ...
-    signing_key: SecretRef | None = None  # PEM; or ...
-    transit_key: str = ""  # ... "transit/crm": the mount and name of a key that never leaves Vault
-    tls_certificate: SecretRef | None = None  # PEM with its chain, presented by the connections of this client ...
-    tls_key: SecretRef | None = None  # ... with this key; left out: in the same place
     certificate: SecretRef | None = None  # PEM, for x5t
-    algorithm: SigningAlgorithm = "PS256"
     assertion_issuer: str = ""  # `iss`; empty: the client id
     kid: str = "thumbprint"  # RFC 7638; or "none", or what the server calls the key
     x5t: Literal["none", "sha1", "sha256"] = "none"
@@ -159,19 +140,14 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     send_client_id: bool = True
     send_assertion_type: bool = True
     scopes: tuple[str, ...] = ()
-    parameters: dict[str, str | tuple[str, ...]] = {}  # of every token request, such as audience and resource
+    parameters: dict[str, str | tuple[str, ...]] = field(default_factory=dict)  # of every token request, as `audience`
     probe: str = "/api/Agent/me"  # a path that only an access token can read; empty: the exchange is the proof
-    identity: dict[str, str | int | bool] = {}  # fields that the probe's answer must have
+    identity: dict[str, str | int | bool] = field(default_factory=dict)  # fields that the probe's answer must have
 
     def __post_init__(self) -> None:
         if not self.client_id.strip():
             raise ValueError("client_id must not be empty")
-        if conflict := proof_conflict(self):
-            raise ValueError(conflict)
-        if self.signing_key and self.transit_key:
-            raise ValueError("signing_key and transit_key exclude each other")
-        if self.transit_key and not _TRANSIT.fullmatch(self.transit_key):
-            raise ValueError('transit_key is a mount and a name, such as "transit/crm"')
+        super().__post_init__()
         if (self.x5t != "none") is not (self.certificate is not None):
             raise ValueError("x5t and certificate go together")
         if not _NONE <= self.backdate <= timedelta(seconds=30):
@@ -184,26 +160,6 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("probe is a path on the target: it starts with one slash and holds no blanks")
         if self.identity and not self.probe:
             raise ValueError("identity needs a probe")
-
-    @property
-    def proves_by_tls(self) -> bool:
-        """Whether the certificate of its connections is its proof (RFC 8705, section 2)."""
-        return self.auth_method in ("tls_client_auth", "self_signed_tls_client_auth")
-
-    @property
-    def has_key(self) -> bool:
-        """Whether settings name a signing key."""
-        return bool(self.signing_key or self.transit_key)
-
-    @property
-    def signs_by_secret(self) -> bool:
-        """Whether its secret signs assertions and is never sent."""
-        return self.auth_method == "client_secret_jwt"
-
-    @property
-    def asserts(self) -> bool:
-        """Whether it proves itself with an assertion, by a key or a secret in the settings."""
-        return self.has_key or self.signs_by_secret
 
 
 class ManagementClientConfig(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -281,7 +237,7 @@ class AssertionKeyOptions(ClientOptions, frozen=True, kw_only=True, forbid_unkno
             raise ValueError(
                 "registration_access_token is kept in Vault, since each update may replace it: {vault = ...}"
             )
-        if self.jwks and not _TRANSIT.fullmatch(self.jwks):
+        if self.jwks and not MOUNT_AND_NAME.fullmatch(self.jwks):
             raise ValueError('jwks is a mount and a path, such as "secret/apps/crm/jwks"')
         if self.jwks_file and not self.jwks_file.startswith("/"):
             raise ValueError("jwks_file is an absolute path")

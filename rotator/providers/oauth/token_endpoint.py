@@ -22,12 +22,8 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 _SECOND = timedelta(seconds=1)
 _LONGEST_BACKDATE = 30  # seconds
 _CENTURY = 100 * 366 * 86400  # seconds
-FINAL = {
-    "invalid_scope",
-    "invalid_request",
-    "invalid_target",
-    "unsupported_grant_type",
-}  # waiting does not help against these
+# Waiting does not help against these.
+FINAL = {"invalid_scope", "invalid_request", "invalid_target", "unsupported_grant_type"}
 UNKNOWN = {"invalid_client", "unauthorized_client"}  # a proof that the server does not know (RFC 6749, section 5.2)
 Words = tuple[int, str]  # of a refusal: the status, and the registered word or nothing
 _WORDS = {
