@@ -79,20 +79,22 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
 
 def known(settings: Settings | None, names: Iterable[str]) -> None:
     """Raise UsageError (exit 2) with a suggestion for a name that is not in the settings."""
-    from rotator.settings.parsers import suggest
-
-    for name in names if settings else ():
-        if settings and name not in settings.credentials:
-            hint = suggest(name, settings.credentials)
-            raise click.UsageError(f"no credential is called {name!r}; {hint}")
+    if settings:
+        _in_settings("credential", names, settings.credentials)
 
 
 def known_target(settings: Settings | None, name: str) -> None:
-    """Raise UsageError (exit 2) with a suggestion for a target that is not in the settings."""
+    """Raise UsageError (exit 2) with a suggestion for a target that is not in the settings; empty: none is meant."""
+    if settings and name:
+        _in_settings("target", (name,), settings.targets)
+
+
+def _in_settings(what: str, names: Iterable[str], there: Mapping[str, object]) -> None:
     from rotator.settings.parsers import suggest
 
-    if settings and name and name not in settings.targets:
-        raise click.UsageError(f"no target is called {name!r}; {suggest(name, settings.targets)}")
+    for name in names:
+        if name not in there:
+            raise click.UsageError(f"no {what} is called {name!r}; {suggest(name, there)}")
 
 
 def gravest(states: Iterable[State]) -> int:

@@ -137,7 +137,7 @@ def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
 
 def _manifests(given: str, folder: Path) -> str:
     """Where config/kubernetes is, seen from the folder, as kustomize wants it: a relative path, or an address."""
-    if "://" in given or given.startswith("git@"):
+    if _is_remote(given):
         return given
     likely = [Path(given)] if given else [Path("config/kubernetes"), _CHECKOUT / "config" / "kubernetes"]
     for each in likely:
@@ -148,6 +148,10 @@ def _manifests(given: str, folder: Path) -> str:
     what = f"{given} is not" if given else "the overlay needs"
     remedy = "name it, or its address, with --manifests"
     return _refuse(f"{what} config/kubernetes of rotator's repository: {remedy}", code=_USAGE)
+
+
+def _is_remote(manifests: str) -> bool:
+    return "://" in manifests or manifests.startswith("git@")
 
 
 def _overlay(settings: Settings, folder: Path, path: Path, there: str, authority: str) -> dict[Path, str]:
@@ -222,7 +226,7 @@ def _say(settings: Settings, folder: Path, path: Path, written: list[Path], mani
         _warn(path)
     wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is SecretSource.VAULT]
     if settings.vault.auth.method is Method.KUBERNETES:
-        base = manifests if "://" in manifests or manifests.startswith("git@") else os.path.relpath(folder / manifests)
+        base = manifests if _is_remote(manifests) else os.path.relpath(folder / manifests)
         listed = cluster_steps(settings.vault.address, folder, base, wanted)
     else:
         listed = steps(settings.vault.auth.method, folder, path, wanted)

@@ -28,16 +28,9 @@ _ERRNO = {
     errno.EPERM: "this machine does not let us connect there (a firewall or its policy)",
     errno.EADDRNOTAVAIL: "this machine has no address or port left to connect from",
 }
-_TLS = {
-    "WRONG_VERSION_NUMBER": "it does not speak TLS there; is it http:// in place of https://, or another port?",
-    "HTTP_REQUEST": "it does not speak TLS there; is it http:// in place of https://, or another port?",
-    "UNSUPPORTED_PROTOCOL": "it speaks no TLS that is new enough (1.2 or 1.3)",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no TLS that is new enough (1.2 or 1.3)",
-    "NO_PROTOCOLS_AVAILABLE": "this machine's own policy allows no TLS that it speaks",
-    "UNEXPECTED_EOF_WHILE_READING": "it closed the connection in the midst of the TLS handshake",
+_OURS = {  # alerts of a server about the certificate of its client, or the lack of one
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it ended the handshake: no cipher in common, or it wants a client certificate",
-    "TLSV1_UNRECOGNIZED_NAME": "it knows no host of the name that the url has",
     "TLSV1_ALERT_UNKNOWN_CA": "it does not trust the authority of our client certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "our client certificate has expired",
     "SSLV3_ALERT_BAD_CERTIFICATE": "it refuses our client certificate",
@@ -45,21 +38,19 @@ _TLS = {
     "SSLV3_ALERT_CERTIFICATE_REVOKED": "our client certificate is revoked",
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "our client certificate is not for clients (extended key usage)",
     "TLSV1_ALERT_ACCESS_DENIED": "it refuses our client certificate",
+}
+_TLS = _OURS | {
+    "WRONG_VERSION_NUMBER": "it does not speak TLS there; is it http:// in place of https://, or another port?",
+    "HTTP_REQUEST": "it does not speak TLS there; is it http:// in place of https://, or another port?",
+    "UNSUPPORTED_PROTOCOL": "it speaks no TLS that is new enough (1.2 or 1.3)",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no TLS that is new enough (1.2 or 1.3)",
+    "NO_PROTOCOLS_AVAILABLE": "this machine's own policy allows no TLS that it speaks",
+    "UNEXPECTED_EOF_WHILE_READING": "it closed the connection in the midst of the TLS handshake",
+    "TLSV1_UNRECOGNIZED_NAME": "it knows no host of the name that the url has",
     "DH_KEY_TOO_SMALL": "its key exchange is too weak",
     "EE_KEY_TOO_SMALL": "its certificate's key is too small",
     "CA_MD_TOO_WEAK": "its certificate is signed with a hash that is too weak",
 }
-_OURS = {
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE",
-    "TLSV1_ALERT_UNKNOWN_CA",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
-    "SSLV3_ALERT_CERTIFICATE_REVOKED",
-    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
-    "SSLV3_ALERT_BAD_CERTIFICATE",
-    "TLSV1_ALERT_ACCESS_DENIED",
-}  # alerts of a server about the certificate of its client, or the lack of one
 
 
 def wants_our_certificate(fault: BaseException) -> bool:

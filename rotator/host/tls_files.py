@@ -126,8 +126,7 @@ class LoopTrust:
             self._last = await self._looks.run(self._trust.context)
         except (OSError, Transient) as fault:
             if self._last is None:
-                said = fault.strerror if isinstance(fault, OSError) else f"no answer within {_PATIENCE:g} s"
-                raise TrustFault(self._ca_file, said or type(fault).__name__) from None
+                raise self._unusable(fault) from None
         return self._last
 
     async def fresh(self) -> ssl.SSLContext:
@@ -135,8 +134,11 @@ class LoopTrust:
         try:
             return await self._looks.run(self._trust.fresh)
         except (OSError, Transient) as fault:
-            said = fault.strerror if isinstance(fault, OSError) else f"no answer within {_PATIENCE:g} s"
-            raise TrustFault(self._ca_file or "of this machine", said or type(fault).__name__) from None
+            raise self._unusable(fault) from None
+
+    def _unusable(self, fault: OSError | Transient) -> TrustFault:
+        said = fault.strerror if isinstance(fault, OSError) else f"no answer within {_PATIENCE:g} s"
+        return TrustFault(self._ca_file or "of this machine", said or type(fault).__name__)
 
 
 def _loaded(path: str, load: Callable[[str], object]) -> None:

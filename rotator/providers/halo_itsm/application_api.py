@@ -73,9 +73,7 @@ class ApplicationRecord:
     def scopes(self) -> frozenset[str] | None:
         """The scopes of its Permissions tab; None when the server does not say."""
         told = self.document.get("scopes")
-        if not isinstance(told, list):
-            return None
-        return frozenset(str(each.get("name") or "") if isinstance(each, dict) else str(each) for each in told)
+        return _names(told) if isinstance(told, list) else None
 
     @property
     def agent(self) -> str | None:
@@ -89,8 +87,7 @@ class ApplicationRecord:
     def roles(self) -> frozenset[str]:
         """Its identity roles. Halo does not publish the name of their property: it is one with `role` in its name."""
         lists = (told for name, told in self.document.items() if "role" in name.lower() and isinstance(told, list))
-        return frozenset(str(each.get("name") or "") if isinstance(each, dict) else str(each)
-                         for told in lists for each in told)  # fmt: skip
+        return frozenset[str]().union(*map(_names, lists))
 
     @property
     def all_permissions(self) -> bool:
@@ -136,6 +133,11 @@ class ApplicationRecord:
 
     def _about(self, slot: str, what: str) -> Any:
         return self.document.get(f"{slot.removeprefix('new_')}_{what}")
+
+
+def _names(listed: list[Any]) -> frozenset[str]:
+    """The names in a list, whose entries are names or objects with a name."""
+    return frozenset(str(each.get("name") or "") if isinstance(each, dict) else str(each) for each in listed)
 
 
 def read(document: Any) -> ApplicationRecord:

@@ -36,17 +36,27 @@ class Algorithm(StrEnum):
     HS512 = "HS512"
 
 
-# By the curve of an EC key: the only algorithm for it, the curve's JOSE name, how Transit calls such a key.
-_CURVES: dict[str, tuple[Algorithm, str, str]] = {
-    "secp256r1": (Algorithm.ES256, "P-256", "ecdsa-p256"),
-    "secp384r1": (Algorithm.ES384, "P-384", "ecdsa-p384"),
-    "secp521r1": (Algorithm.ES512, "P-521", "ecdsa-p521"),
-}
-_MADE: dict[Algorithm, Callable[[], PrivateKey]] = {
-    Algorithm.ES256: lambda: ec.generate_private_key(ec.SECP256R1()),
-    Algorithm.ES384: lambda: ec.generate_private_key(ec.SECP384R1()),
-    Algorithm.ES512: lambda: ec.generate_private_key(ec.SECP521R1()),
-    Algorithm.EDDSA: ed25519.Ed25519PrivateKey.generate,
+@dataclass(frozen=True, slots=True)
+class _Sort:
+    """The only sort of keys for an algorithm. `curve`: of an EC key, as OpenSSL calls it; `transit`: its type there."""
+
+    said: str
+    curve: str
+    transit: str
+    make: Callable[[], PrivateKey]
+
+
+_SORTS: dict[Algorithm, _Sort] = {  # of all others: an RSA key
+    Algorithm.ES256: _Sort(
+        "an EC key on P-256", "secp256r1", "ecdsa-p256", lambda: ec.generate_private_key(ec.SECP256R1())
+    ),
+    Algorithm.ES384: _Sort(
+        "an EC key on P-384", "secp384r1", "ecdsa-p384", lambda: ec.generate_private_key(ec.SECP384R1())
+    ),
+    Algorithm.ES512: _Sort(
+        "an EC key on P-521", "secp521r1", "ecdsa-p521", lambda: ec.generate_private_key(ec.SECP521R1())
+    ),
+    Algorithm.EDDSA: _Sort("an Ed25519 key", "", "ed25519", ed25519.Ed25519PrivateKey.generate),
 }
 _OF_RSA = tuple(each for each in Algorithm if each.startswith(("PS", "RS")))
 _HASHES = {Algorithm.HS256: "sha256", Algorithm.HS384: "sha384", Algorithm.HS512: "sha512"}
@@ -96,23 +106,23 @@ def _least(algorithm: Algorithm) -> int:
 
 def generate(algorithm: Algorithm, bits: int) -> PrivateKey:
     """A new private key for this algorithm; `bits` of an RSA key."""
-    make = _MADE.get(algorithm)
-    return make() if make else rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    sort = _SORTS.get(algorithm)
+    return sort.make() if sort else rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def transit_type(algorithm: Algorithm, bits: int) -> str:
     """The type of the Transit keys that sign with this algorithm; `bits` of an RSA key."""
-    curves = {of: sort for of, _, sort in _CURVES.values()}
-    return {**curves, Algorithm.EDDSA: "ed25519"}.get(algorithm, f"rsa-{bits}")
+    sort = _SORTS.get(algorithm)
+    return sort.transit if sort else f"rsa-{bits}"
 
 
 def check_fit(algorithm: Algorithm, key: AnyPublicKey) -> None:
     """Raise UnusableKey when this key must not be used with this algorithm. RFC 7518, sections 3.3 to 3.5."""
     if algorithm not in (others := fitting(key)):
-        fit = " or ".join(f'"{each}"' for each in others)
+        fit, sort = " or ".join(f'"{each}"' for each in others), _SORTS.get(algorithm)
         raise UnusableKey(
             f"{algorithm} does not sign with {described(key)}",
-            remedy=f"set algorithm = {fit or 'another'}, or give {_wanted(algorithm)}",
+            remedy=f"set algorithm = {fit or 'another'}, or give {sort.said if sort else 'an RSA key'}",
         )
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < FEWEST_BITS:
         raise UnusableKey(f"the RSA key has {key.key_size} bits; {FEWEST_BITS} are the least")
@@ -120,26 +130,17 @@ def check_fit(algorithm: Algorithm, key: AnyPublicKey) -> None:
 
 def fitting(key: AnyPublicKey) -> tuple[Algorithm, ...]:
     """The algorithms that such a key signs with; none for other curves."""
-    match key:
-        case rsa.RSAPublicKey():
-            return _OF_RSA
-        case ec.EllipticCurvePublicKey():
-            return _CURVES[key.curve.name][:1] if key.curve.name in _CURVES else ()
-        case _:
-            return (Algorithm.EDDSA,)
+    if isinstance(key, rsa.RSAPublicKey):
+        return _OF_RSA
+    return tuple(each for each, sort in _SORTS.items() if sort.curve == _curve(key))
 
 
 def described(key: AnyPublicKey) -> str:
     """What kind of key it is, with an article."""
-    match key:
-        case rsa.RSAPublicKey():
-            return f"an RSA key of {key.key_size} bits"
-        case ec.EllipticCurvePublicKey():
-            return f"an EC key on {_CURVES.get(key.curve.name, ('', key.curve.name))[1]}"
-        case _:
-            return "an Ed25519 key"
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"an RSA key of {key.key_size} bits"
+    return next((_SORTS[each].said for each in fitting(key)), f"an EC key on {_curve(key)}")
 
 
-def _wanted(algorithm: Algorithm) -> str:
-    curves = {of: f"an EC key on {curve}" for of, curve, _ in _CURVES.values()}
-    return {**curves, Algorithm.EDDSA: "an Ed25519 key"}.get(algorithm, "an RSA key")
+def _curve(key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey) -> str:
+    return key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else ""
