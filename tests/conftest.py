@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from rotator.observe.logs.redaction import Redactor, redact
 from tests.hostile.canary.plugin import pytest_configure, pytest_runtest_makereport
 from tests.kit.clock import HandClock
 from tests.sandbox.environment import World
@@ -16,6 +17,11 @@ __all__ = ["pytest_configure", "pytest_runtest_makereport"]  # hooks: every test
 pytest_plugins = ["pytester"]
 
 _numbers = itertools.count(1)
+
+
+def pytest_runtest_setup() -> None:
+    """Let the redactor forget the dead secrets of earlier tests: what they looked like would be redacted here."""
+    Redactor.__init__(redact)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,19 @@ class HandShelf:
         self.version += 1
         return self.version
 
+    def refuse(self, *faults: Fault, after: int = 0) -> None:
+        """Let writes fail with these faults, one each, once `after` of them went well."""
+
+        def fail() -> None:
+            if after:
+                self.refuse(*faults, after=after - 1)
+                return
+            self.faults.append(faults[0])
+            if faults[1:]:
+                self.refuse(*faults[1:])
+
+        self.meanwhile = fail
+
     async def read(self) -> Document:
         if self.faults:
             raise self.faults.pop(0)

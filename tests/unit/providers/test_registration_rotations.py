@@ -213,18 +213,8 @@ async def test_a_lost_answer_of_the_first_update_publishes_the_key_that_arrived(
 
 async def test_a_refused_write_keeps_the_token_until_it_can_be_written(registered: Registered) -> None:
     one = registered.actor("host-a")
-    faults = [StoreRefused("the policy lacks it"), StoreRefused("sealed"), StoreRefused("still")]
-
-    def later() -> None:
-        def fail() -> None:
-            registered.document_store.faults.extend(faults[:1])
-            del faults[:1]
-            if faults:
-                registered.document_store.meanwhile = fail
-
-        registered.document_store.meanwhile = fail
-
-    registered.document_store.meanwhile = later
+    faults = StoreRefused("the policy lacks it"), StoreRefused("sealed"), StoreRefused("still")
+    registered.document_store.refuse(*faults, after=1)  # the mark of the update is written
     assert await registered.rest(one) is Phase.SETTLED
     assert registered.whole
     assert one.events.count("Staged") == 1

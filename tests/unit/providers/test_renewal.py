@@ -137,15 +137,7 @@ async def test_an_attempt_that_dies_between_answer_and_staging_is_a_lost_answer(
 
 async def test_a_refused_write_keeps_the_staged_one_until_it_can_be_written(renewal: Renewal) -> None:
     one = renewal.actor()
-    faults = [StoreRefused("the policy lacks it"), Refused("sealed"), StoreRefused("still")]
-
-    def fail() -> None:
-        renewal.document_store.faults.extend(faults[:1])
-        del faults[:1]
-        if faults:
-            renewal.document_store.meanwhile = fail
-
-    renewal.document_store.meanwhile = fail
+    renewal.document_store.refuse(StoreRefused("the policy lacks it"), Refused("sealed"), StoreRefused("still"))
     assert await renewal.rest(one) is Phase.SETTLED
     assert renewal.whole
     assert one.events.count("Staged") == 1
