@@ -34,6 +34,7 @@ STEPS = ("engine/calls.py",)
 # small modules with one importer, each with its reason
 REASONS = {
     "rotator.__main__": "python -m rotator",
+    "rotator.app.settings_watch": "one rule, with tests of its own",
     "rotator.cli.": "imported when it is called",
     "rotator.providers.": "one file name per duty in each family",
     "rotator.rotation.": "one rule, with tables of tests of its own",
