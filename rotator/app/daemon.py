@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from rotator.app.actor import READ_ONLY, Actor, acting
+from rotator.app.composition import READ_ONLY, Actor, acting
 from rotator.app.control import Control
 from rotator.app.factories import Tried, postponed_keys
 from rotator.app.monitoring import Monitoring

@@ -12,12 +12,12 @@ from typing import Any
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from rotator.app.actor import Actor, acting, reading
+from rotator.app.composition import Actor, acting, reading
 from rotator.app.vault_fitness import refuse_unfit_for
 from rotator.commands.operator_commands import OperatorCommand, obey
+from rotator.commands.outcomes import failed_line
 from rotator.commands.requests import give_up
 from rotator.commands.rotate import DONE, RotateCommand, follow, heard, select
-from rotator.commands.verdicts import failed_line
 from rotator.commands.verify import ShownValue, ShowValues
 from rotator.engine.probe import note_refusal
 from rotator.engine.reconciler import Transition

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
 from rotator.engine import strays
 from rotator.engine.strays import SweepResult, left_behind
 from rotator.engine.strays import sweep as search

@@ -16,7 +16,7 @@ from functools import partial
 
 import anyio
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
 from rotator.engine.reconciler import Transition
 from rotator.observe import logs
 from rotator.observe.health import states

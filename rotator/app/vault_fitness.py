@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import anyio
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
 from rotator.app.factories import connected, longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_policy import guesses, kept, kept_places, references, referred_rights, transit_rights

@@ -16,7 +16,7 @@ from rotator.cli.now import me
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rotator.app.actor import Actor
+    from rotator.app.composition import Actor
     from rotator.app.strays import Leftover
     from rotator.commands.queries import Found, Leftovers
     from rotator.rotation.ownership import Owner

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from urllib.parse import urlsplit
 
-from rotator.app.actor import READ_ONLY, Actor, reading
+from rotator.app.composition import READ_ONLY, Actor, reading
 from rotator.app.factories import connected, local_secret, longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.strays import living_unmanaged

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rotator.app.actor import reading
+from rotator.app.composition import reading
 from rotator.host.files import opened as regular
 from rotator.host.threads import BoundedCalls, first_exception
 from rotator.observe import logs

@@ -17,7 +17,8 @@ import anyio
 from anyio.abc import ObjectSendStream
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
+from rotator.commands.outcomes import OUTCOMES, HookOutcome, released
 from rotator.commands.requests import AGAIN, new_id, write_down
 from rotator.commands.rotate import (
     BUSY,
@@ -30,7 +31,6 @@ from rotator.commands.rotate import (
     parse_rotate_command,
     select,
 )
-from rotator.commands.verdicts import OUTCOMES, HookOutcome, released
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import gravest
 from rotator.host.shutdown import out_of_time

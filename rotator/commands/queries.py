@@ -17,7 +17,7 @@ import anyio
 import msgspec
 
 from rotator.app import control
-from rotator.app.actor import Actor, reading
+from rotator.app.composition import Actor, reading
 from rotator.app.strays import Leftover, leftovers, plainly, prune, revoke_leftover
 from rotator.commands.history import History, history
 from rotator.commands.targets import TargetsFound, find_targets

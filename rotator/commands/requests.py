@@ -9,7 +9,7 @@ from secrets import token_hex
 
 import anyio
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
 from rotator.engine.worker_pool import PendingRequest
 from rotator.observe import logs
 from rotator.ports import Fault, Refused, StoreRefused, Transient

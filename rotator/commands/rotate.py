@@ -17,9 +17,9 @@ from typing import Any
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
+from rotator.commands.outcomes import HookOutcome, verdicts, waits_for
 from rotator.commands.requests import ACCEPTED, Asking, new_id
-from rotator.commands.verdicts import HookOutcome, verdicts, waits_for
 from rotator.engine.reconciler import Transition
 from rotator.engine.worker_pool import PendingRequest
 from rotator.host.exit_codes import Exit

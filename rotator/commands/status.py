@@ -16,7 +16,7 @@ import anyio
 import msgspec
 
 from rotator.app import control
-from rotator.app.actor import Actor, reading
+from rotator.app.composition import Actor, reading
 from rotator.app.strays import living_unmanaged
 from rotator.commands.queries import installation
 from rotator.commands.requests import unclaimed

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
+from rotator.commands.outcomes import goes_on
 from rotator.commands.rotate import BUSY, DONE, FAILED, HELD
-from rotator.commands.verdicts import goes_on
 from rotator.engine.context import SuppliedValue
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict, Refused, SupportsSupply

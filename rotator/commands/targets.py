@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
 from rotator.ports import Refused, Transient
 from rotator.providers.base import SupportsBrowse, TargetTable
 from rotator.providers.http.client import HttpClient

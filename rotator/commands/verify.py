@@ -10,7 +10,7 @@ from secrets import token_hex
 
 import anyio
 
-from rotator.app.actor import READ_ONLY, Actor
+from rotator.app.composition import READ_ONLY, Actor
 from rotator.app.secret_resolver import by_hand
 from rotator.engine.circuit_breakers import proof
 from rotator.engine.probe import at_rest

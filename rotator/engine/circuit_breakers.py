@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rotator.engine.context import Dependencies
+from rotator.engine.foreign_journals import ForeignJournals
 from rotator.engine.reconciler import Reconciler, ReconcileResult
-from rotator.engine.second_journal import SecondJournals
 from rotator.ports import Clock, Conflict, Fault, OwnTokenRefused, StoreRefused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
@@ -148,7 +148,7 @@ class Guard:
     reverted: bool = False  # Vault went back to an older state, and the probe has not begun again yet
     neighbours: Callable[[str], int] = lambda target: 3  # the number of credentials at a target
     listing: Callable[[Credential], Awaitable[Iterable[Token]]] | None = None  # lists our tokens at its target
-    others: SecondJournals = field(init=False)
+    others: ForeignJournals = field(init=False)
     _shown: dict[str, str] = field(default_factory=dict)  # the published token that `accepted` is about
     _causes: dict[str, tuple[str, str]] = field(default_factory=dict)  # for each broken name: target and reason
     _controlled: set[tuple[str, str]] = field(default_factory=set)
@@ -156,7 +156,7 @@ class Guard:
     _unanswered: set[str] = field(default_factory=set)  # questions to Vault whose latest try got no answer
 
     def __post_init__(self) -> None:
-        self.others = SecondJournals(self.clock.monotonic)
+        self.others = ForeignJournals(self.clock.monotonic)
 
     async def attend(self, credential: Credential, ask: RotationRequest | None) -> ReconcileResult:
         """Reconcile one credential as far as is allowed now. Raises nothing: after a fault or bug it is tried again."""

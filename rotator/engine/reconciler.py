@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Protocol
 
-from rotator.engine.calls import perform, run
 from rotator.engine.context import Dependencies, RotationContext, SuppliedValue
 from rotator.engine.lease import Leases
+from rotator.engine.procedure_driver import perform, run
 from rotator.ports import (
     Conflict,
     Entry,

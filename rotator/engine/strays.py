@@ -12,11 +12,11 @@ from rotator.engine.context import Dependencies
 from rotator.engine.reconciler import Reconciler
 from rotator.ports import Fault, Installation, Journal, MinterRefused, SecretStore, Transient
 from rotator.rotation import events as ev
-from rotator.rotation.calls import Procedure
 from rotator.rotation.credential import Credential
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import PathContent, TokenOwners, is_stray
 from rotator.rotation.procedures import operators
+from rotator.rotation.procedures.calls import Procedure
 from rotator.rotation.record import Record, Token
 from rotator.rotation.token_names import family, parse, stem
 

@@ -32,10 +32,10 @@ secret        the one type that may hold a value       credential    what is wan
 schedule      when a value is due, and back-off        triggers      the named checks that make it due
 record        what is known                            steps         what may be decided
 decide        next_step                                observation   what was seen: clocks, consumer path, slot
-procedures/   the calls of each step, and its event    calls         what a procedure may ask for
+procedures/   the calls of each step, and its event    procedures/calls  what a procedure may ask for
 answers       what Vault and a target answer           faults        what may go wrong with that
 events        what may have happened                   transitions   how an event changes a record
 attempts      the same, of mints; the mint budget      retirement    when a predecessor may go
-ownership     whose a value or a token is              second_vault  evidence of another journal
+ownership     whose a value or a token is              foreign_journal  evidence of another journal
 state         one credential at a glance               messages      an event in words
 """

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from rotator.rotation import events as ev
-from rotator.rotation import rollback, schedule
+from rotator.rotation import schedule, undo
 from rotator.rotation.credential import Credential
 from rotator.rotation.phases import (
     AwaitingState,
@@ -47,7 +47,7 @@ def well_ended(record: Record, at: datetime) -> dict[str, Any]:
     """What changes when a rotation that a person asked for is published, at that time: its requests count no longer.
 
     They are the last ones, as many as it sent. In an emergency, which may have begun as none, they may be of both
-    budgets: of each, those since it began. A rollback sends none.
+    budgets: of each, those since it began. An undo sends none.
     """
     begun = record.requested_at
     if begun is None or record.undo or not (record.why is Trigger.ASKED or record.emergency):
@@ -202,6 +202,6 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
 def reject(record: Record, at: datetime, step: str, reason: str) -> Record:
     """The candidate will be burned; how often that fails is counted from here."""
     if record.undo:  # the candidate is the predecessor: never burned
-        return rollback.failed(record, at, reason)
+        return undo.failed(record, at, reason)
     state = RejectedState(record.candidate, cut_over_at=record.cut_over_at)
     return replace(record, state=state, failure=Failure(step, reason, at), failures=0, retry_at=None)

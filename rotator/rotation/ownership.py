@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.rotation import second_vault
+from rotator.rotation import foreign_journal
 from rotator.rotation.credential import VaultPath
+from rotator.rotation.foreign_journal import overtaken
 from rotator.rotation.phases import RejectedState
 from rotator.rotation.record import Phase, PublishedValue, Record, Token, TokenAdoption
-from rotator.rotation.second_vault import overtaken
 from rotator.rotation.token_names import parse
 
 _MINTING = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.REJECTED, Phase.HELD})
@@ -209,8 +209,8 @@ class TokenOwners:
         if record := self._configured.get(owner):
             if is_stray(record, token):
                 return Owner(TokenState.STRAY, owner)
-            found = second_vault.anothers(record, token)
-            return Owner(TokenState.IN_FLIGHT, owner, said=second_vault.SHORT.format(found) if found else "")
+            found = foreign_journal.anothers(record, token)
+            return Owner(TokenState.IN_FLIGHT, owner, said=foreign_journal.SHORT.format(found) if found else "")
         return Owner(TokenState.UNMANAGED, owner, next((each.place for each in claims if each.place), None))
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from rotator.rotation import (
     adoption,
+    foreign_journal,
     lost_value,
     mint_attempts,
     pause,
-    rollback,
     rotation_request,
     schedule,
-    second_vault,
+    undo,
 )
 from rotator.rotation import events as ev
 from rotator.rotation.ahead import put_right
@@ -131,7 +131,7 @@ def _followed(record: Record) -> PublishedValue | None:
 
 def _fenced(record: Record, event: ev.Fenced) -> Record:
     if record.undo:
-        return rollback.failed(record, event.at, record.abandoned)
+        return undo.failed(record, event.at, record.abandoned)
     rejected = RejectedState(record.candidate, cut_over_at=record.cut_over_at)
     return replace(record, state=rejected, failures=0, retry_at=None)
 
@@ -313,9 +313,9 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.RequestDeclined: rotation_request.declined,
     ev.Paused: pause.paused,
     ev.Unpaused: pause.unpaused,
-    ev.UndoBegun: rollback.begun,
-    ev.Restored: rollback.restored,
-    ev.UndoFailed: rollback.given_up,
+    ev.UndoBegun: undo.begun,
+    ev.Restored: undo.restored,
+    ev.UndoFailed: undo.given_up,
     ev.Adopted: adoption.adopted,
-    ev.Claimed: second_vault.claimed,
+    ev.Claimed: foreign_journal.claimed,
 }

@@ -21,7 +21,7 @@ from hvac.api.secrets_engines.kv_v2 import KvV2
 
 from rotator.ports import Conflict, Document, Refused, Transient
 from rotator.rotation.credential import VaultPath
-from rotator.vault.adapter import CasRequired, VaultResponse, as_stored
+from rotator.vault.hvac_adapter import CasRequired, VaultResponse, as_stored
 from rotator.vault.session import READ_PATIENCE, WRITE_PATIENCE, Pauses, Session
 
 _NUMBERS_END = 2**53  # no version comes near it

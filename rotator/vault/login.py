@@ -21,7 +21,7 @@ from cryptography import x509
 
 from rotator.ports import Clock, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret
-from rotator.vault.adapter import Answered, PolicyDenied, VaultResponse
+from rotator.vault.hvac_adapter import Answered, PolicyDenied, VaultResponse
 
 _SHARE = 10  # "soon" is the last tenth of its life: a kubelet replaces its tokens at four fifths
 _SOONEST = timedelta(days=14)

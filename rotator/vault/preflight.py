@@ -19,7 +19,7 @@ import anyio
 
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import VaultPath
-from rotator.vault.adapter import VaultResponse
+from rotator.vault.hvac_adapter import VaultResponse
 from rotator.vault.kv import Kv, instant, undelete
 from rotator.vault.session import READ_PATIENCE, Request, patiently
 

@@ -16,7 +16,7 @@ import hvac
 
 from rotator.host.threads import BoundedCalls, Threads
 from rotator.ports import Clock, Fault, StoreRefused, Transient
-from rotator.vault.adapter import HardenedAdapter, Misread, PolicyDenied, Unforwarded, VaultResponse
+from rotator.vault.hvac_adapter import HardenedAdapter, Misread, PolicyDenied, Unforwarded, VaultResponse
 from rotator.vault.login import Login, LoginEnd, LoginGrant, LoginPause, seconds
 from rotator.vault.transport import VaultConnection, new_requests_session
 

@@ -14,7 +14,7 @@ from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import Mapping
 
 from rotator.ports import Refused, StoreRefused, Transient
-from rotator.vault.adapter import VaultResponse
+from rotator.vault.hvac_adapter import VaultResponse
 from rotator.vault.session import Session
 
 _SCHEMES = {"PS": "pss", "RS": "pkcs1v15"}  # by the beginning of the algorithm's name; for other keys it is not read

@@ -29,9 +29,9 @@ def test_events_are_chosen_in_the_rotation_room() -> None:
 
 
 def test_every_call_is_made_and_every_step_has_a_procedure() -> None:
-    from rotator.engine.calls import _MAKE
-    from rotator.rotation.calls import Call
+    from rotator.engine.procedure_driver import _MAKE
     from rotator.rotation.procedures import _PROCEDURES
+    from rotator.rotation.procedures.calls import Call
     from rotator.rotation.steps import Act
 
     names = {each.__name__ for each in Call.__subclasses__()}

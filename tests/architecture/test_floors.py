@@ -24,7 +24,7 @@ DOORS = {
         "providers/http/transport",  # connections that end with the files they were made with
         "providers/http/client",
         "providers/http/errors",
-        "providers/http/webhook_client",
+        "providers/http/hook_client",
     },  # and calls that want no answer
     "apscheduler": {"host/cron"},
     "structlog": {"observe/logs"},
@@ -56,7 +56,7 @@ def test_imports_only_point_down(path) -> None:
         where = f"{short(path)}:{used.line} imports {used.module}"
         assert FLOOR[there] != FLOOR[here], (
             f"{where}: {here} and {there} stand on one floor and do not see each other; "
-            "say what you need as a Protocol in ports/ and let app/actor.py introduce them"
+            "say what you need as a Protocol in ports/ and let app/composition.py introduce them"
         )
         assert FLOOR[there] < FLOOR[here], (
             f"{where}: imports only point down, and {there} is above {here}; "

@@ -21,15 +21,17 @@ def calls(name: str) -> Counter[str]:
 
 
 def test_an_actor_is_composed_in_one_place() -> None:
-    assert calls("Actor") == {"rotator/app/actor.py": 1}
+    assert calls("Actor") == {"rotator/app/composition.py": 1}
     assert calls("Session") == {"rotator/app/factories.py": 1}
     before_there_is_one = {
         "rotator/commands/check.py",
         "rotator/app/vault_fitness.py",
     }  # the latter for `rotate policy`
-    assert set(calls("connected")) == {"rotator/app/actor.py", *before_there_is_one}
-    assert {path for path in calls("Reconciler") if not path.startswith(OWN)} == {"rotator/app/actor.py"}
-    assert calls("_composed") == {"rotator/app/actor.py": 2}, "two forms: acting, with every observer, and reading"
+    assert set(calls("connected")) == {"rotator/app/composition.py", *before_there_is_one}
+    assert {path for path in calls("Reconciler") if not path.startswith(OWN)} == {"rotator/app/composition.py"}
+    assert calls("_composed") == {"rotator/app/composition.py": 2}, (
+        "two forms: acting, with every observer, and reading"
+    )
 
 
 def test_who_hears_of_transitions_is_gathered_in_one_place() -> None:
@@ -64,7 +66,7 @@ RECORDED = {"mint": 4, "operators": 1, "retire": 1}  # calls for the end of a to
 def test_only_steps_and_words_revoke() -> None:
     """A token that ends otherwise leaves no receipt. `check` ends what it minted a moment ago, for nobody."""
     allowed = {
-        "rotator/engine/calls.py",
+        "rotator/engine/procedure_driver.py",
         "rotator/commands/verify.py",
     }
     elsewhere = {path for path in calls("revoke") if path not in allowed}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.source import HOUSE, files, imports, short, tree
 
-VISITING = ("calls", "context", "lease", "reconciler")
+VISITING = ("procedure_driver", "context", "lease", "reconciler")
 PURE = [*files("rotator/rotation"), *(HOUSE / "rotator" / "engine" / f"{name}.py" for name in VISITING)]
 IMPURE = {"anyio", "asyncio", "threading", "time", "random", "secrets", "uuid", "os", "socket"}
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}

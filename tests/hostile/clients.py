@@ -10,7 +10,7 @@ from typing import Any
 from rotator.host.proxy import Proxy
 from rotator.ports import Minted, NeedsPerson, Transient
 from rotator.providers.http.client import HttpClient
-from rotator.providers.http.webhook_client import WebhookClient
+from rotator.providers.http.hook_client import HookClient
 from rotator.providers.manual.config import ManualOptions, ManualTargetConfig
 from rotator.providers.manual.provider import ManualServer, ManualToken
 from rotator.rotation.credential import Credential, VaultPath
@@ -179,14 +179,14 @@ def on_hook(url: str = "") -> Any:
     """A hook whose server is the bad one, or, where `url` is given, the proxy on the way there."""
 
     @asynccontextmanager
-    async def setup(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[WebhookClient, str]]:
+    async def setup(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[HookClient, str]]:
         async def taken(asked: Asked) -> Reply:
             return Reply()
 
-        hostile.upstream, hostile.armed, box = taken, True, WebhookClient(no_password, ca_file)
+        hostile.upstream, hostile.armed, box = taken, True, HookClient(no_password, ca_file)
         if url:
             proxy = Proxy(hostile.url, "rotator", REF, ca_file if hostile.tls else None)
-            box = WebhookClient(proxy=proxy, fetch=_password)
+            box = HookClient(proxy=proxy, fetch=_password)
         try:
             yield box, url or f"{hostile.url}/hook"
         finally:
@@ -203,7 +203,7 @@ async def _password(ref: SecretRef) -> Secret:
     return _PASSWORD
 
 
-async def _no_way(cell: tuple[WebhookClient, str]) -> object:
+async def _no_way(cell: tuple[HookClient, str]) -> object:
     """What is said of a tunnel: nobody at its end speaks TLS, so there is none."""
     try:
         await cell[0].send("POST", cell[1], DEADLINE, b"{}")

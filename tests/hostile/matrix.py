@@ -264,7 +264,7 @@ def _busy() -> int:
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0)
         while frame is not None:
-            if frame.f_code.co_filename.endswith("rotator/vault/adapter.py"):
+            if frame.f_code.co_filename.endswith("rotator/vault/hvac_adapter.py"):
                 count += 1
                 break
             frame = frame.f_back

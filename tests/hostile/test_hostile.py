@@ -13,7 +13,7 @@ import pytest
 from rotator.ports import Transient
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http import client
-from rotator.vault import adapter, transport
+from rotator.vault import hvac_adapter, transport
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.matrix import SITES, Summary, chosen, every, run
 
@@ -92,7 +92,7 @@ def test_an_unpacked_bomb_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def unpacking(response: Any) -> bytes:
         return bytes(response.raw.read(decode_content=True))
 
-    monkeypatch.setattr(adapter, "_read", unpacking)
+    monkeypatch.setattr(hvac_adapter, "_read", unpacking)
     assert "memory grew" in found("vault read", "a compression bomb")
 
 
@@ -133,5 +133,5 @@ def test_a_foreign_exception_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def stumbling(raw: bytes) -> Mapping[str, Any] | None:
         raise RecursionError
 
-    monkeypatch.setattr(adapter, "_decoded", stumbling)
+    monkeypatch.setattr(hvac_adapter, "_decoded", stumbling)
     assert "RecursionError" in found("vault read", "deep JSON that ends")

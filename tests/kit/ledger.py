@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rotator.rotation.foreign_journal import overtaken
 from rotator.rotation.ownership import known
 from rotator.rotation.phases import VerifiedState
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token
-from rotator.rotation.second_vault import overtaken
 from rotator.rotation.token_names import Parsed, parse
 from tests.kit.kinds import DATED, Kind
 

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.actor import Actor, acting
+from rotator.app.composition import Actor, acting
 from rotator.commands.check import check
 from rotator.commands.targets import find_targets
 from rotator.engine.context import SuppliedValue

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.actor import Actor, acting
+from rotator.app.composition import Actor, acting
 from rotator.app.vault_policy import grants
 from rotator.commands.check import check
 from rotator.engine.reconciler import Transition

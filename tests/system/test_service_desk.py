@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rotator.app.actor import Actor, acting
+from rotator.app.composition import Actor, acting
 from rotator.commands.check import check
 from rotator.engine.reconciler import Transition
 from rotator.observe.observers import Observers

@@ -29,7 +29,7 @@ METAPHORS = {
     *("book", "pulse", "voice", "shelf", "cast", "stage"),
 }
 EMPTY = {"manager", "handler", "helper", "helpers", "util", "utils", "common", "data", "info"}
-STEPS = ("engine/calls.py",)
+STEPS = ("engine/procedure_driver.py",)
 
 # small modules with one importer, each with its reason
 REASONS = {

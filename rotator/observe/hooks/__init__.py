@@ -24,7 +24,7 @@ from rotator.observe import logs
 from rotator.observe.hooks import senders
 from rotator.observe.hooks.facts import Facts, gather, moments
 from rotator.ports import Clock, Fault, Refused
-from rotator.providers.http.webhook_client import WebhookClient
+from rotator.providers.http.hook_client import HookClient
 from rotator.rotation.secret import Secret, SecretRef
 from rotator.settings import Hook, HookMoment, Ping, Settings
 from rotator.settings.addresses import address
@@ -181,7 +181,7 @@ class Hooks:
         if hook.command:
             await delivery.run(partial(senders.run, hook.command, hook.timeout.total_seconds()))
             return
-        box = WebhookClient(fetch, hook.ca_file, proxy=hook.proxy)
+        box = HookClient(fetch, hook.ca_file, proxy=hook.proxy)
         try:
             await delivery.run(WebhookSender(hook, box, fetch, self._clock))
         finally:
@@ -192,7 +192,7 @@ class Hooks:
 class WebhookSender:
     """Sends webhooks."""
 
-    def __init__(self, hook: Hook, box: WebhookClient, fetch: Fetch, clock: Clock) -> None:
+    def __init__(self, hook: Hook, box: HookClient, fetch: Fetch, clock: Clock) -> None:
         self._hook = hook
         self._box = box
         self._fetch = fetch
@@ -227,12 +227,12 @@ class Heartbeat:
     healthy, or empty.
     """
 
-    def __init__(self, ping: Ping, unwell: Callable[[], str], count: Count, box: WebhookClient | None = None) -> None:
+    def __init__(self, ping: Ping, unwell: Callable[[], str], count: Count, box: HookClient | None = None) -> None:
         self._ping = ping
         self._unwell = unwell
         self._count = count
         self._fetch: Fetch | None = None  # of the latest call: Vault's session may have changed since
-        self._box = box or WebhookClient(self._fetched, ping.ca_file, proxy=ping.proxy)
+        self._box = box or HookClient(self._fetched, ping.ca_file, proxy=ping.proxy)
         self._said = ""
 
     async def beat(self, fetch: Fetch) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from rotator.rotation import events as ev
 from rotator.rotation import steps
-from rotator.rotation.calls import Procedure
 from rotator.rotation.faults import Conflict, MinterRefused, Refused, TargetNotConfigured, Transient
 from rotator.rotation.observation import Observation
-from rotator.rotation.procedures import install, mint, publish, retire, rollback
+from rotator.rotation.procedures import install, mint, publish, restore, retire
+from rotator.rotation.procedures.calls import Procedure
 from rotator.rotation.record import HoldReason, Record
 
 
@@ -65,6 +65,6 @@ _PROCEDURES: dict[type[steps.Act], Callable[[Observation, Record, Any], Procedur
     steps.LookWhetherEnded: retire.look_whether_ended,
     steps.Burn: mint.burn,
     steps.Sweep: retire.sweep,
-    steps.Restore: rollback.restore,
+    steps.Restore: restore.restore,
     steps.Hold: _hold,
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rotator.rotation import events as ev
 from rotator.rotation import lost_value
 from rotator.rotation.answers import Accepted, Document, Rejected, Unknown, Verdict
-from rotator.rotation.calls import Procedure, ReadConsumer, ReadOwners, ReadPath, VerifyValue
 from rotator.rotation.credential import OnForeign, VaultPath
 from rotator.rotation.faults import Fault
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.procedures.calls import Procedure, ReadConsumer, ReadOwners, ReadPath, VerifyValue
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Trigger
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Request

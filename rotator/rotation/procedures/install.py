@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rotator.rotation import events as ev
 from rotator.rotation.answers import Accepted, Minted, Rejected, Unknown, Verdict
-from rotator.rotation.calls import InstallValue, Procedure, StillOurs
 from rotator.rotation.faults import MinterRefused, NeedsPerson, Refused, Transient
 from rotator.rotation.observation import Observation
+from rotator.rotation.procedures.calls import InstallValue, Procedure, StillOurs
 from rotator.rotation.procedures.consumer_path import look, objection, published_value
 from rotator.rotation.procedures.publish import gone, judged, unstage, verify
 from rotator.rotation.record import HoldReason, Record, Token

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rotator.rotation import events as ev
-from rotator.rotation import second_vault
+from rotator.rotation import foreign_journal
 from rotator.rotation.answers import Document, Minted, read_staged, unfit, write_staged
-from rotator.rotation.calls import (
+from rotator.rotation.faults import Conflict, Duplicate, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
+from rotator.rotation.observation import Observation
+from rotator.rotation.ownership import known
+from rotator.rotation.phases import RejectedState
+from rotator.rotation.procedures import install, publish
+from rotator.rotation.procedures.calls import (
     DrawNonce,
     FindTokens,
     InspectToken,
@@ -21,11 +26,6 @@ from rotator.rotation.calls import (
     StillOurs,
     WriteSlot,
 )
-from rotator.rotation.faults import Conflict, Duplicate, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
-from rotator.rotation.observation import Observation
-from rotator.rotation.ownership import known
-from rotator.rotation.phases import RejectedState
-from rotator.rotation.procedures import install, publish
 from rotator.rotation.record import Candidate, HoldReason, Record, Token
 from rotator.rotation.retirement import REVOCATIONS
 from rotator.rotation.secret import Secret
@@ -69,10 +69,10 @@ def _given_up(record: Record, token: Token, secret: Secret) -> Procedure[str]:
 
 def _taken(seen: Observation, record: Record, name: str) -> Procedure[ev.Event]:
     """The name is taken: by an earlier request of ours, or by another journal if this reconcile began the attempt."""
-    if seen.begun_here == (record.rotation, record.attempt) and second_vault.own_stem(record):
+    if seen.begun_here == (record.rotation, record.attempt) and foreign_journal.own_stem(record):
         listed = yield from FindTokens(record.target, name)
         if found := [token for token in listed if token.name == name]:
-            return seen.held(HoldReason.TWO_VAULTS, second_vault.said(found[0], second_vault.TAKEN))
+            return seen.held(HoldReason.TWO_VAULTS, foreign_journal.said(found[0], foreign_journal.TAKEN))
     return ev.MintLost(seen.at, "the name is taken on the target")
 
 
@@ -153,7 +153,7 @@ def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
     mine = record.candidate.token.id if record.candidate else ""
     for token in found.values():
         if token.id != mine and (why := (yield from _anothers(seen, record, token))):
-            return seen.held(HoldReason.TWO_VAULTS, second_vault.said(token, why))
+            return seen.held(HoldReason.TWO_VAULTS, foreign_journal.said(token, why))
     if record.candidate:
         found[record.candidate.token.id] = record.candidate.token
     keep = known(replace(record, state=RejectedState()))
@@ -196,12 +196,12 @@ def _ended(seen: Observation, record: Record, step: Burn, doomed: list[Token]) -
 
 def _anothers(seen: Observation, record: Record, token: Token) -> Procedure[str]:
     """Why the token of the current attempt belongs to another journal, in words; empty if it may be ours."""
-    if second_vault.earlier(record, token):
-        return second_vault.made_before(token)
+    if foreign_journal.earlier(record, token):
+        return foreign_journal.made_before(token)
     if not seen.capabilities(record.target).reports_last_use:
         return ""
     inspected = yield from InspectToken(record.target, token)
-    return second_vault.USED if second_vault.used(record, token, inspected.last_used) else ""
+    return foreign_journal.USED if foreign_journal.used(record, token, inspected.last_used) else ""
 
 
 def reap(seen: Observation, record: Record, tokens: tuple[Token, ...]) -> Procedure[tuple[str, ...]]:

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from rotator.rotation import adoption, rollback
+from rotator.rotation import adoption
 from rotator.rotation import events as ev
 from rotator.rotation import rotation_request as rules
 from rotator.rotation.answers import Accepted, Capabilities, Unknown
-from rotator.rotation.calls import IdentifyValue, Procedure, ReadOwners, ReadPath, RevokeToken, VerifyValue
 from rotator.rotation.credential import Credential
 from rotator.rotation.faults import Refused, Transient
 from rotator.rotation.observation import Observation, number
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.ownership import is_stray
 from rotator.rotation.procedures import retire
+from rotator.rotation.procedures.calls import IdentifyValue, Procedure, ReadOwners, ReadPath, RevokeToken, VerifyValue
 from rotator.rotation.procedures.consumer_path import look
-from rotator.rotation.procedures.rollback import impossible
+from rotator.rotation.procedures.restore import impossible
 from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.undo import ended
 from rotator.rotation.wording import when
 
 RecordChange = Callable[[Observation, Record], Procedure[ev.Event | None]]  # no event: nothing changes
@@ -69,7 +70,7 @@ def begin_undo(
 
 def _quiet_at(seen: Observation, record: Record) -> datetime:
     """From when on no earlier revocation of the value before can still take effect."""
-    if not rollback.ended(record):
+    if not ended(record):
         return seen.at
     last = seen.at if record.predecessor else (record.settled_at or seen.at)
     return last + seen.credential.limits.settle

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from rotator.rotation import events as ev
 from rotator.rotation.answers import Accepted, Document, Rejected, StagedValue, Unknown, Verdict, read_staged
-from rotator.rotation.calls import Procedure, ReadSlot, StillOurs, VerifyValue, WriteConsumer
 from rotator.rotation.credential import Credential
 from rotator.rotation.faults import CannotPresent, Conflict
 from rotator.rotation.observation import Observation, number
 from rotator.rotation.ownership import ConsumerContent, published_here
+from rotator.rotation.procedures.calls import Procedure, ReadSlot, StillOurs, VerifyValue, WriteConsumer
 from rotator.rotation.procedures.consumer_path import as_published, look, objection, value_until_now
 from rotator.rotation.record import PublishedValue, Record, Token
 from rotator.rotation.secret import Secret

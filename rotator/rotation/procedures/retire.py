@@ -5,9 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 from rotator.rotation import events as ev
-from rotator.rotation import lost_value, second_vault
+from rotator.rotation import foreign_journal, lost_value
 from rotator.rotation.answers import Accepted, Capabilities, Document, Rejected, Unknown, Verdict
-from rotator.rotation.calls import (
+from rotator.rotation.credential import OnForeign
+from rotator.rotation.faults import CannotPresent, Conflict, MinterRefused, NeedsPerson, Refused, Transient
+from rotator.rotation.observation import Observation
+from rotator.rotation.ownership import ConsumerContent, is_stray
+from rotator.rotation.phases import CondemnedState
+from rotator.rotation.procedures.calls import (
     DestroySlot,
     FindTokens,
     InspectToken,
@@ -18,11 +23,6 @@ from rotator.rotation.calls import (
     StillOurs,
     VerifyValue,
 )
-from rotator.rotation.credential import OnForeign
-from rotator.rotation.faults import CannotPresent, Conflict, MinterRefused, NeedsPerson, Refused, Transient
-from rotator.rotation.observation import Observation
-from rotator.rotation.ownership import ConsumerContent, is_stray
-from rotator.rotation.phases import CondemnedState
 from rotator.rotation.procedures.consumer_path import look, published_value
 from rotator.rotation.procedures.mint import attempt_in, reap
 from rotator.rotation.procedures.publish import early
@@ -324,7 +324,7 @@ def sweep(seen: Observation, record: Record, step: Sweep) -> Procedure[ev.Event]
     if not (step.strays and record.target and seen.capabilities(record.target).can_list):
         return ev.Swept(seen.at, ())
     found = yield from FindTokens(record.target, f"{record.stem}-")
-    if others := [(token, what) for token in found if (what := second_vault.anothers(record, token))]:
-        return seen.held(HoldReason.TWO_VAULTS, second_vault.said(*others[0]))
+    if others := [(token, what) for token in found if (what := foreign_journal.anothers(record, token))]:
+        return seen.held(HoldReason.TWO_VAULTS, foreign_journal.said(*others[0]))
     strays = yield from reap(seen, record, tuple(token for token in found if is_stray(record, token)))
     return ev.Swept(seen.at, strays)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rotator.rotation import decide, procedures, steps
 from rotator.rotation import events as ev
-from rotator.rotation.calls import ReadConsumer, RevokeToken
 from rotator.rotation.procedures import install, publish, retire
+from rotator.rotation.procedures.calls import ReadConsumer, RevokeToken
 from tests.kit import promises
 from tests.model.matrix.faults import Cell, Trouble
 from tests.model.matrix.kinds import Kind

@@ -16,10 +16,10 @@ from typing import Any
 from rotator.commands.requests import give_up
 from rotator.engine import strays
 from rotator.engine.context import Dependencies, SuppliedValue
+from rotator.engine.foreign_journals import ForeignJournals
 from rotator.engine.lease import Leases
 from rotator.engine.probe import Prober
 from rotator.engine.reconciler import Reconciler, Transition
-from rotator.engine.second_journal import SecondJournals
 from rotator.engine.strays import sweep
 from rotator.engine.worker_pool import older
 from rotator.ports import Conflict, Fault, NoRequests, Transient
@@ -119,7 +119,7 @@ class Process:
         leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
         self.requests = self.inbox()
         noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": False, "unanswered": lambda _: None}
-        noted |= {"others": SecondJournals(self.clock.monotonic), "troubled": lambda credential, reason: None}
+        noted |= {"others": ForeignJournals(self.clock.monotonic), "troubled": lambda credential, reason: None}
         self.reconciler = Reconciler(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
         self.reconciler.only_looks = "this is a copy" if self.read_only else ""
         dependencies = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)

@@ -17,10 +17,10 @@ from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler
 from rotator.ports import Fault, InventoryItem
 from rotator.rotation.credential import Credential, Pause, VaultPath
+from rotator.rotation.foreign_journal import own_stem
 from rotator.rotation.ownership import TokenOwners, TokenState
 from rotator.rotation.pause import with_pause, without_pause
 from rotator.rotation.record import HoldReason, Record
-from rotator.rotation.second_vault import own_stem
 from tests.kit.kinds import Kind
 from tests.kit.ledger import ends
 from tests.model.simulation.actors import TTL, Process, SimClock

@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 import pytest
 
 from rotator.engine import reconciler
+from rotator.engine.foreign_journals import ForeignJournals
 from rotator.engine.reconciler import Reconciler
-from rotator.engine.second_journal import SecondJournals
 from rotator.ports import StoreRefused
 from rotator.rotation import (
     decide,
     explanation,
+    foreign_journal,
     mint_attempts,
     observation,
     ownership,
-    second_vault,
     transitions,
     troubles,
 )
 from rotator.rotation import events as ev
-from rotator.rotation.calls import ReadOwners, RevokeToken
 from rotator.rotation.ownership import TokenOwners, living
 from rotator.rotation.pause import covered
 from rotator.rotation.procedures import operators
+from rotator.rotation.procedures.calls import ReadOwners, RevokeToken
 from rotator.rotation.retirement import Use
 from rotator.rotation.token_names import stem
 from rotator.vault.shared_documents import VaultRequests
@@ -91,8 +91,8 @@ def _unseeing(patch: pytest.MonkeyPatch) -> None:
 
 def _one_vault(patch: pytest.MonkeyPatch) -> None:
     """Nobody takes names from the future for a sign of another journal."""
-    patch.setattr(SecondJournals, "objection", lambda others, credential, record, read_at: None)
-    patch.setattr(second_vault, "own_stem", lambda record: "")
+    patch.setattr(ForeignJournals, "objection", lambda others, credential, record, read_at: None)
+    patch.setattr(foreign_journal, "own_stem", lambda record: "")
 
 
 def _pathless(patch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.engine import calls
+from rotator.engine import procedure_driver
 from rotator.engine.context import RotationContext
-from rotator.rotation.calls import ReadConsumer
+from rotator.rotation.procedures.calls import ReadConsumer
 from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, Visit
 from tests.model.simulation.wire import attempt
 
@@ -128,7 +128,7 @@ def test_a_plain_look_in_retiring_revokes_what_is_published_again(monkeypatch: p
     async def plainly(context: RotationContext, call: ReadConsumer):
         return await context.dependencies.store.read(call.place)
 
-    monkeypatch.setitem(calls._MAKE, ReadConsumer, plainly)
+    monkeypatch.setitem(procedure_driver._MAKE, ReadConsumer, plainly)
     put_back(stage)
     stage.finish(visit)
     assert stage.published().ended, "the schedule is one that does harm where the look is a plain read"

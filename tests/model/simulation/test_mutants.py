@@ -12,13 +12,13 @@ from rotator.engine.lease import Leases
 from rotator.ports import Transient
 from rotator.rotation import decide, lost_value, procedures, retirement, steps, transitions
 from rotator.rotation import events as ev
-from rotator.rotation.calls import DrawNonce, InstallValue, MintToken, RevokeToken, WriteConsumer
 from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.procedures import consumer_path
 from rotator.rotation.procedures import install as installing
 from rotator.rotation.procedures import mint as minting
 from rotator.rotation.procedures import publish as publishing
 from rotator.rotation.procedures import retire as retiring
+from rotator.rotation.procedures.calls import DrawNonce, InstallValue, MintToken, RevokeToken, WriteConsumer
 from tests.kit.kinds import Kind
 from tests.kit.promises import Violation
 from tests.model.simulation.campaign import run_seed

@@ -10,10 +10,10 @@ from unittest.mock import patch
 from rotator.engine.context import RotationContext
 from rotator.rotation import decide, lost_value, procedures, retirement, steps, transitions
 from rotator.rotation import events as ev
-from rotator.rotation.calls import FindTokens, ReadConsumer
 from rotator.rotation.observation import Observation
 from rotator.rotation.phases import SettledState
 from rotator.rotation.procedures import consumer_path, install, publish, retire
+from rotator.rotation.procedures.calls import FindTokens, ReadConsumer
 from tests.model.walk.target import FAMILIES
 from tests.model.walk.walk import Rules, Walk
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rotator.engine.lease import TAKE_OVER
 from rotator.ports import Conflict, MinterRefused, Refused, Rejected, Transient, Unknown
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rollback import before
+from rotator.rotation.undo import before
 from tests.kit.promises import Violation
 from tests.model.walk import judge
 from tests.model.walk import world as worlds

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
 from rotator.commands import operator_commands
 from rotator.observe.event_log import TransitionListeners
 from rotator.observe.observers import Observers

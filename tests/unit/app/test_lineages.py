@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
 from rotator.app.factories import connection
 from rotator.ports import Installation
 from rotator.rotation.secret import Secret

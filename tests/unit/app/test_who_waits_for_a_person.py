@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rotator.commands.verdicts import verdicts
+from rotator.commands.outcomes import verdicts
 from rotator.engine.worker_pool import PendingRequest
 from rotator.rotation.record import Phase, Unended
 from tests.unit.rotation.builders import NOW, SECOND, ask, published, record

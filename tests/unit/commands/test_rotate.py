@@ -12,9 +12,9 @@ import pytest
 
 from rotator.commands import requests as request_module
 from rotator.commands import rotate
+from rotator.commands.outcomes import verdicts
 from rotator.commands.requests import ACCEPTED
 from rotator.commands.rotate import RotateCommand, follow, parse_rotate_command, select
-from rotator.commands.verdicts import verdicts
 from rotator.engine.reconciler import ReconcileResult, Transition
 from rotator.engine.worker_pool import PendingRequest
 from rotator.host.cron import SystemClock

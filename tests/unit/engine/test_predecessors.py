@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine.calls import run
 from rotator.engine.context import RotationContext
+from rotator.engine.procedure_driver import run
 from rotator.ports import CannotPresent, Minted, Rejected, Verdict
 from rotator.rotation.credential import Limits, OnForeign, Retirement
 from rotator.rotation.ownership import ConsumerContent

@@ -16,7 +16,7 @@ from rotator.rotation.steps import Wait
 from tests.kit.provider import When
 from tests.kit.requests import FakeRequests
 from tests.kit.store import FakeStore
-from tests.unit.engine.test_second_vault import rounds_of
+from tests.unit.engine.test_foreign_journals import rounds_of
 from tests.unit.engine.world import TTL, Actor, Crash, World
 
 pytestmark = pytest.mark.anyio

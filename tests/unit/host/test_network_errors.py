@@ -15,7 +15,7 @@ import urllib3.exceptions
 from rotator.host.network_errors import explain_failure, is_untrusted
 from rotator.ports import Refused, Transient
 from rotator.providers.http.errors import place
-from rotator.vault.adapter import network_fault
+from rotator.vault.hvac_adapter import network_fault
 
 CANARY = "canary-mishap-7c1f9e3b5a2d"
 

@@ -19,7 +19,7 @@ from rotator.ports import Transient
 from rotator.providers.base import TargetConfig
 from rotator.providers.http import transport
 from rotator.providers.http.client import HttpClient
-from rotator.providers.http.webhook_client import WebhookClient
+from rotator.providers.http.hook_client import HookClient
 from tests.kit.clock import HandClock
 from tests.kit.proxy_password import no_password
 
@@ -107,7 +107,7 @@ async def test_a_proxy_whose_name_hangs_is_told_as_that(names: list[str]) -> Non
 
 
 async def test_a_hook_whose_name_hangs_is_given_up_in_time(names: list[str]) -> None:
-    box = WebhookClient(no_password)
+    box = HookClient(no_password)
     with anyio.fail_after(5), pytest.raises(Transient, match=r"no answer within 0\.1 s"):
         await box.send("POST", "http://hook.dead.example/x", 0.1)
     await box.aclose()

@@ -18,7 +18,7 @@ from rotator.ports import Refused, Transient
 from rotator.providers.base import TargetConfig
 from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import Broken, HttpClient
-from rotator.providers.http.webhook_client import WebhookClient
+from rotator.providers.http.hook_client import HookClient
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.certificates import self_signed
 from tests.kit.clock import HandClock
@@ -387,7 +387,7 @@ async def test_a_hook_goes_through_its_proxy(tmp_path: Path, plain: tuple[str, l
     async with serving(pem, answer) as safe:
         with proxied(login=LOGIN) as (running, proxy):
             for url, ca_file in ((safe, str(pem)), (plain[0], None)):
-                box = WebhookClient(Kept().fetch, ca_file, proxy=proxy)
+                box = HookClient(Kept().fetch, ca_file, proxy=proxy)
                 await box.send("POST", f"{url}/hook", 5.0, b"{}")
                 await box.aclose()
     assert [each.method for each in running.asked] == ["CONNECT", "POST"]
@@ -397,7 +397,7 @@ async def test_a_hook_goes_through_its_proxy(tmp_path: Path, plain: tuple[str, l
 @pytest.mark.parametrize("status", ["407", "403", "502"])
 async def test_a_hook_whose_proxy_is_in_trouble_says_so(plain: tuple[str, list[bytes]], status: str) -> None:
     with proxied(deed=lambda asked: status if isinstance(asked, Asked) else "") as (running, proxy):
-        box = WebhookClient(no_password, proxy=proxy)
+        box = HookClient(no_password, proxy=proxy)
         for url in (plain[0], plain[0].replace("http:", "https:")):
             with pytest.raises(Transient, match=rf"through the proxy {running.url}.*{status}"):
                 await box.send("POST", f"{url}/hook", 5.0, b"{}")

@@ -24,7 +24,7 @@ from rotator.host.tls_files import Trust
 from rotator.ports import Transient
 from rotator.providers.base import TargetConfig
 from rotator.providers.http.client import HttpClient
-from rotator.providers.http.webhook_client import WebhookClient
+from rotator.providers.http.hook_client import HookClient
 from tests.kit.certificates import sign, span_of, written
 from tests.kit.clock import HandClock
 from tests.kit.proxy_password import no_password
@@ -197,7 +197,7 @@ async def test_a_ca_file_on_a_drive_that_hangs_is_waited_for_in_a_thread_from_th
     pem = certify(tmp_path)
     async with serving(pem) as url:
         through = Proxy(url, ca_file=str(pem)) if caller == "proxy" else None
-        box = WebhookClient(no_password, str(pem)) if caller == "receiver" else None
+        box = HookClient(no_password, str(pem)) if caller == "receiver" else None
         keys = TargetConfig(url=url, ca_file=str(pem), proxy=through)
         client = HttpClient("blog", keys, HandClock(), no_password)
         try:
@@ -266,7 +266,7 @@ async def call_a_target(url: str, ca: Path) -> AsyncIterator[object]:
 
 async def call_a_receiver(url: str, ca: Path) -> AsyncIterator[object]:
     """As hooks and the ping do."""
-    box = WebhookClient(no_password, str(ca))
+    box = HookClient(no_password, str(ca))
     try:
         while True:
             yield await box.send("POST", url, 10.0, b"{}")
@@ -312,7 +312,7 @@ async def test_a_ca_file_of_a_receiver_that_was_not_there_at_the_start_is_taken_
     """The deliveries of such a hook failed until the daemon was started anew."""
     pem, ca, server = certify(tmp_path), tmp_path / "ca.pem", Kept()
     async with serving(pem, server.answer) as url:
-        box = WebhookClient(no_password, str(ca))
+        box = HookClient(no_password, str(ca))
         with pytest.raises(Transient, match=r"ca\.pem cannot be used \(No such file or directory\)"):
             await box.send("POST", url, 10.0)
         ca.write_bytes(pem.read_bytes())

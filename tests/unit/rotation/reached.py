@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from rotator.rotation import adoption, lost_value, rollback, steps
+from rotator.rotation import adoption, lost_value, steps, undo
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Limits
 from rotator.rotation.credential_state import state
@@ -96,7 +96,7 @@ def _words(walk: Walk) -> Iterator[ev.Event]:
     if record.phase in lost_value.WATCHED and record.current:
         yield ev.Returned(now, PLACE) if record.lost else ev.Lost(now, HoldReason.DELETED, PLACE, "it was deleted")
     yield ev.Unpaused(now, "ada") if record.paused else ev.Paused(now, "ada", "a freeze", now + 400 * DAY)
-    if not rollback.objection(walk.credential, record, now):
+    if not undo.objection(walk.credential, record, now):
         yield ev.UndoBegun(now, "ada", False, PLACE, now + SECOND)
     if not walk.expires and not adoption.objection(record):
         yield ev.Adopted(now, "ada", replace(walk).found(1), STEM, now + walk.credential.retire.after)

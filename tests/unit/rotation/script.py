@@ -9,7 +9,12 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.answers import Accepted, Capabilities, Document, Installation, Minted, Rejected, write_staged
-from rotator.rotation.calls import (
+from rotator.rotation.credential import Credential, OnForeign
+from rotator.rotation.faults import TargetNotConfigured, Transient
+from rotator.rotation.observation import Observation
+from rotator.rotation.ownership import TokenOwners
+from rotator.rotation.procedures import outcome
+from rotator.rotation.procedures.calls import (
     Call,
     DrawNonce,
     InstallValue,
@@ -23,11 +28,6 @@ from rotator.rotation.calls import (
     StillOurs,
     VerifyValue,
 )
-from rotator.rotation.credential import Credential, OnForeign
-from rotator.rotation.faults import TargetNotConfigured, Transient
-from rotator.rotation.observation import Observation
-from rotator.rotation.ownership import TokenOwners
-from rotator.rotation.procedures import outcome
 from rotator.rotation.record import Phase, Record, Token, Undo
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Act, Burn, Mint

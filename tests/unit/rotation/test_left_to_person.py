@@ -11,10 +11,10 @@ from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.ownership import TokenOwners, TokenState, is_stray, living
 from rotator.rotation.record import Candidate, HoldReason, Phase, Record, Trigger, Unended
-from rotator.rotation.rollback import objection
 from rotator.rotation.rotation_request import RequestAnswer, answer, live_values
 from rotator.rotation.steps import Escalate, LookWhetherEnded, Request, Revoke, Sweep, Wait
 from rotator.rotation.transitions import advance
+from rotator.rotation.undo import objection
 from tests.kit.records import OnHold, replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, credential, published, record, token
 

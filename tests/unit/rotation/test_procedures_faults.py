@@ -6,7 +6,15 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.answers import Document, Inspection, Minted, read_staged
-from rotator.rotation.calls import (
+from rotator.rotation.faults import (
+    Conflict,
+    MinterRefused,
+    StoreRefused,
+    TargetNotConfigured,
+)
+from rotator.rotation.ownership import TokenOwners
+from rotator.rotation.procedures import outcome, without_minter
+from rotator.rotation.procedures.calls import (
     InspectToken,
     InstallValue,
     MintToken,
@@ -16,16 +24,8 @@ from rotator.rotation.calls import (
     VerifyValue,
     WriteSlot,
 )
-from rotator.rotation.faults import (
-    Conflict,
-    MinterRefused,
-    StoreRefused,
-    TargetNotConfigured,
-)
-from rotator.rotation.ownership import TokenOwners
-from rotator.rotation.procedures import outcome, without_minter
 from rotator.rotation.procedures.consumer_path import watch
-from rotator.rotation.procedures.rollback import impossible
+from rotator.rotation.procedures.restore import impossible
 from rotator.rotation.record import HoldReason, LostValue, Phase, Record, Trigger
 from rotator.rotation.steps import (
     Condemn,

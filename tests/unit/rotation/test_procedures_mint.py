@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation import second_vault
+from rotator.rotation import foreign_journal
 from rotator.rotation.answers import Document, Inspection, Outcome, Rejected, Unknown
-from rotator.rotation.calls import (
+from rotator.rotation.faults import (
+    Conflict,
+    Duplicate,
+    NeedsPerson,
+    Refused,
+    Transient,
+)
+from rotator.rotation.procedures.calls import (
     FindTokens,
     InspectToken,
     InstallValue,
@@ -20,13 +27,6 @@ from rotator.rotation.calls import (
     RevokeToken,
     VerifyValue,
     WriteSlot,
-)
-from rotator.rotation.faults import (
-    Conflict,
-    Duplicate,
-    NeedsPerson,
-    Refused,
-    Transient,
 )
 from rotator.rotation.record import HoldReason, Phase, Trigger
 from rotator.rotation.steps import (
@@ -182,7 +182,7 @@ MINTS = {
         REQUESTED,
         [TAKEN, (FindTokens("blog", NAME), (token(2, id="x", name=f"{NAME}0"), token(2)))],
         ev.PutOnHold,
-        second_vault.TAKEN,
+        foreign_journal.TAKEN,
         seen={"begun_here": (2, 1)},
     ),
     "the name is taken, and nobody has it any more": Row(
@@ -245,7 +245,7 @@ BURNS = {
         NO_CANDIDATE,
         [(FindTokens, (token(2),)), (InspectToken, Inspection(exists=True, last_used=NOW))],
         ev.PutOnHold,
-        second_vault.USED,
+        foreign_journal.USED,
         USED,
     ),
     "... but was made before we asked": Row(

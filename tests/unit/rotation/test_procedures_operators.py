@@ -6,7 +6,12 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.answers import Accepted, Inspection, Outcome, Rejected, Unknown
-from rotator.rotation.calls import (
+from rotator.rotation.credential import Pause
+from rotator.rotation.faults import Fault, Transient
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
+from rotator.rotation.ownership import TokenOwners
+from rotator.rotation.procedures import operators
+from rotator.rotation.procedures.calls import (
     IdentifyValue,
     InspectToken,
     ReadConsumer,
@@ -15,11 +20,6 @@ from rotator.rotation.calls import (
     RevokeToken,
     VerifyValue,
 )
-from rotator.rotation.credential import Pause
-from rotator.rotation.faults import Fault, Transient
-from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
-from rotator.rotation.ownership import TokenOwners
-from rotator.rotation.procedures import operators
 from rotator.rotation.procedures.operators import take_up, undo
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token, Undo
 from rotator.rotation.token_names import mint_name

@@ -6,15 +6,6 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.answers import Document, Rejected, StagedValue, Unknown
-from rotator.rotation.calls import (
-    InstallValue,
-    ReadConsumer,
-    ReadPath,
-    ReadSlot,
-    StillOurs,
-    VerifyValue,
-    WriteConsumer,
-)
 from rotator.rotation.faults import (
     CannotPresent,
     Conflict,
@@ -23,6 +14,15 @@ from rotator.rotation.faults import (
     Transient,
 )
 from rotator.rotation.procedures import outcome
+from rotator.rotation.procedures.calls import (
+    InstallValue,
+    ReadConsumer,
+    ReadPath,
+    ReadSlot,
+    StillOurs,
+    VerifyValue,
+    WriteConsumer,
+)
 from rotator.rotation.procedures.publish import merged
 from rotator.rotation.record import Phase, Undo
 from rotator.rotation.steps import (

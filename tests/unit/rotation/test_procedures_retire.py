@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation import second_vault
+from rotator.rotation import foreign_journal
 from rotator.rotation.answers import Document, Inspection, Outcome, Unknown
-from rotator.rotation.calls import (
+from rotator.rotation.credential import AtDeadline, Retirement
+from rotator.rotation.faults import (
+    CannotPresent,
+    NeedsPerson,
+    Refused,
+)
+from rotator.rotation.procedures.calls import (
     DestroySlot,
     FindTokens,
     InspectToken,
@@ -19,12 +25,6 @@ from rotator.rotation.calls import (
     RestoreToken,
     RevokeToken,
     VerifyValue,
-)
-from rotator.rotation.credential import AtDeadline, Retirement
-from rotator.rotation.faults import (
-    CannotPresent,
-    NeedsPerson,
-    Refused,
 )
 from rotator.rotation.procedures.retire import take_word
 from rotator.rotation.record import Phase, Unended
@@ -302,7 +302,7 @@ SWEEPS = {
         SWEEP, TIDY, [STAGED, EMPTY], ev.Swept(LATE, ()), can=replace(NAMED, can_list=False)
     ),
     "another journal mints under our names": Row(
-        SWEEP, TIDY, [STAGED, EMPTY, (FindTokens, (LATER,))], ev.PutOnHold, second_vault.HIGHER
+        SWEEP, TIDY, [STAGED, EMPTY, (FindTokens, (LATER,))], ev.PutOnHold, foreign_journal.HIGHER
     ),
 }
 

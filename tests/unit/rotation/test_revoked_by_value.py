@@ -8,7 +8,12 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.answers import Inspection, Outcome, Unknown
-from rotator.rotation.calls import (
+from rotator.rotation.credential import Pause, Retirement
+from rotator.rotation.decide import next_step
+from rotator.rotation.explanation import explain
+from rotator.rotation.faults import CannotPresent, MinterRefused, Refused, StoreRefused, Transient
+from rotator.rotation.messages import EventSeverity, describe
+from rotator.rotation.procedures.calls import (
     InspectToken,
     MintToken,
     ProveDead,
@@ -18,11 +23,6 @@ from rotator.rotation.calls import (
     VerifyValue,
     WriteSlot,
 )
-from rotator.rotation.credential import Pause, Retirement
-from rotator.rotation.decide import next_step
-from rotator.rotation.explanation import explain
-from rotator.rotation.faults import CannotPresent, MinterRefused, Refused, StoreRefused, Transient
-from rotator.rotation.messages import EventSeverity, describe
 from rotator.rotation.record import Failure, Phase, Record, Trigger
 from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.schedule import Every

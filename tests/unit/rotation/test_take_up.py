@@ -12,7 +12,6 @@ from rotator.rotation.messages import describe
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp, Unclaimed
 from rotator.rotation.pause import ended_by, pause_on, words
 from rotator.rotation.record import Failure, HoldReason, Phase, Record, Trigger, Undo
-from rotator.rotation.rollback import objection as undo_objection
 from rotator.rotation.rotation_request import (
     REMEMBERED,
     RequestAnswer,
@@ -27,6 +26,7 @@ from rotator.rotation.rotation_request import (
 )
 from rotator.rotation.steps import Escalate, Poll, Request, Wait
 from rotator.rotation.transitions import advance
+from rotator.rotation.undo import objection as undo_objection
 from rotator.rotation.wording import lifted
 from tests.kit.records import OnHold, replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, credential, published, record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation import second_vault
+from rotator.rotation import foreign_journal
 from rotator.rotation.ownership import ENDABLE, Owner, PathContent, TokenOwners, TokenState, living, same
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.token_names import mint_name
@@ -104,14 +104,14 @@ def test_by_its_name_a_token_is_a_stray_or_in_flight_of_whatever_target_it_is_li
     made = owners({"bot": record(Phase.SETTLED, rotation=3)})
     assert made.of(token(2, 7), NOW) == Owner(TokenState.STRAY, "bot")
     assert made.of(token(4), NOW) == Owner(
-        TokenState.IN_FLIGHT, "bot", said=second_vault.SHORT.format(second_vault.HIGHER)
+        TokenState.IN_FLIGHT, "bot", said=foreign_journal.SHORT.format(foreign_journal.HIGHER)
     )
 
 
 def test_a_number_higher_than_the_record_is_told_as_a_restored_or_copied_vault() -> None:
     ours = replace(record(Phase.SETTLED, rotation=3), lineage=STEM.rpartition("-")[2], stem=STEM)
     assert owners({"bot": ours}).of(token(4), NOW) == Owner(
-        TokenState.IN_FLIGHT, "bot", said=second_vault.SHORT.format(second_vault.HIGHER)
+        TokenState.IN_FLIGHT, "bot", said=foreign_journal.SHORT.format(foreign_journal.HIGHER)
     )
 
 

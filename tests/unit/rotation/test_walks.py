@@ -13,7 +13,7 @@ from typing import Any, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.rotation import adoption, lost_value, rollback, steps
+from rotator.rotation import adoption, lost_value, steps, undo
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Limits, Retirement
 from rotator.rotation.decide import next_step
@@ -93,7 +93,7 @@ class Walk:
             self.live(ev.Paused(self.now, "ada", "", self.now + HOUR if number % 3 else None))
         elif word == 1:
             self.live(ev.Unpaused(self.now, "ada"))
-        elif word == 2 and not rollback.objection(self.credential, self.record, self.now):
+        elif word == 2 and not undo.objection(self.credential, self.record, self.now):
             self.live(ev.UndoBegun(self.now, "ada", number % 3 == 0, PLACE, self.now + SECOND))
         elif number % 57 == 0 and self.record.stem:
             self.live(ev.Claimed(self.now, "ada", self.record.lineage + "x"))

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.actor import acting
+from rotator.app.composition import acting
 from rotator.commands.status import look
 from rotator.observe.observers import Observers
 from rotator.ports import Transient

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotator.app.actor import acting
+from rotator.app.composition import acting
 from rotator.observe.observers import Observers
 from rotator.ports import StoreRefused, Transient
 from rotator.rotation.secret import Secret

@@ -12,7 +12,7 @@ import pytest
 
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.secret import Secret
-from rotator.vault.adapter import VaultResponse
+from rotator.vault.hvac_adapter import VaultResponse
 from rotator.vault.login import LOGIN_PAUSE, MISSED_PAUSE, Login, LoginGrant, approle, token
 from rotator.vault.session import RETRY_PAUSE, Session
 from rotator.vault.transport import VaultConnection

@@ -13,7 +13,7 @@ import pytest
 from rotator.host import tls_files
 from rotator.host.cron import SystemClock
 from rotator.rotation.secret import Secret
-from rotator.vault.adapter import HardenedAdapter
+from rotator.vault.hvac_adapter import HardenedAdapter
 from rotator.vault.login import Login, LoginGrant
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection

@@ -11,7 +11,7 @@ import pytest
 from rotator.host.proxy import Proxy
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
-from rotator.vault.adapter import HardenedAdapter, PolicyDenied, VaultResponse
+from rotator.vault.hvac_adapter import HardenedAdapter, PolicyDenied, VaultResponse
 from rotator.vault.transport import VaultConnection, VaultProxy, new_requests_session
 from tests.kit.certificates import self_signed
 from tests.unit.providers.forward_proxy import Asked, ForwardProxy, forward_proxy

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from rotator.app.monitoring import Monitoring
 from rotator.observe.hooks import Heartbeat
 from rotator.ports import Refused
-from rotator.providers.http.webhook_client import WebhookClient
+from rotator.providers.http.hook_client import HookClient
 from rotator.rotation.record import Phase
 from rotator.rotation.secret import Secret
 from rotator.settings import DaemonConfig, Method, Ping, Settings, VaultAuth, VaultConfig
@@ -41,7 +41,7 @@ class Watcher:
         self.status = 200
         self.unwell = ""
         self.counted = they.Counted()
-        box = WebhookClient(no_password, transport=httpx.MockTransport(self._answer))
+        box = HookClient(no_password, transport=httpx.MockTransport(self._answer))
         self.heart = Heartbeat(Ping("https://ping.test/uuid"), lambda: self.unwell, self.counted, box)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:

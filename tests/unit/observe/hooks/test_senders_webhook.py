@@ -15,7 +15,7 @@ import pytest
 from rotator.observe.hooks import WebhookSender, senders, whereabouts
 from rotator.observe.hooks.facts import Facts, gather
 from rotator.ports import Fault, Refused, Transient
-from rotator.providers.http.webhook_client import WebhookClient
+from rotator.providers.http.hook_client import HookClient
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Hook, HookMoment
 from tests.kit.clock import QuickClock
@@ -36,8 +36,8 @@ class Receiver:
         self.status, self.headers = status, headers
         self.requests: list[httpx.Request] = []
 
-    def box(self) -> WebhookClient:
-        return WebhookClient(no_password, transport=httpx.MockTransport(self._answer))
+    def box(self) -> HookClient:
+        return HookClient(no_password, transport=httpx.MockTransport(self._answer))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -127,7 +127,7 @@ async def test_a_receiver_that_does_not_answer_is_left_after_the_limit() -> None
         await anyio.sleep_forever()
         raise AssertionError
 
-    box = WebhookClient(no_password, transport=httpx.MockTransport(hang))
+    box = HookClient(no_password, transport=httpx.MockTransport(hang))
     with pytest.raises(Transient, match=r"no answer within 0.01 s"):
         await box.send("POST", "https://hooks.test/", 0.01)
     await box.aclose()
@@ -137,7 +137,7 @@ async def test_a_fault_of_the_network_shows_its_type_and_not_its_text() -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused at https://hooks.test/in/very-secret-path")
 
-    box = WebhookClient(no_password, transport=httpx.MockTransport(fail))
+    box = HookClient(no_password, transport=httpx.MockTransport(fail))
     with pytest.raises(Transient) as fault:
         await box.send("POST", "https://hooks.test/in/very-secret-path", 5)
     assert fault.value.reason == "POST to https://hooks.test:443 failed: no connection"

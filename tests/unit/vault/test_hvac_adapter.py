@@ -10,7 +10,7 @@ import hvac
 import pytest
 
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
-from rotator.vault.adapter import (
+from rotator.vault.hvac_adapter import (
     BODY_LIMIT,
     Answered,
     CasRequired,

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.commands import verdicts
-from rotator.commands.verdicts import HookOutcome
+from rotator.commands import outcomes
+from rotator.commands.outcomes import HookOutcome
 from rotator.host.cron import SystemClock
 from rotator.host.exit_codes import Exit
 
@@ -61,8 +61,8 @@ async def test_a_hook_that_fails_meanwhile_is_waited_for_and_told(app: Any) -> N
 
 
 async def test_what_is_still_tried_when_the_time_is_over_is_no_success(app: Any, monkeypatch) -> None:
-    monkeypatch.setattr(verdicts, "LEAST", 0.1)
-    monkeypatch.setattr(verdicts, "_SIGN", 0.0)
+    monkeypatch.setattr(outcomes, "LEAST", 0.1)
+    monkeypatch.setattr(outcomes, "_SIGN", 0.0)
     outcome, app.hooks.owed = HookOutcome(app, ["bot"]), ["reload"]
     *signs, line = await told(outcome)
     assert signs[0] == {"waiting": 1, "said": "hook reload has not answered yet"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from rotator.app.actor import Actor
+from rotator.app.composition import Actor
 from rotator.engine.worker_pool import PendingRequest
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.shutdown import out_of_time

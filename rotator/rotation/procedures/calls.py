@@ -1,8 +1,8 @@
 """The calls that a procedure may ask for, each with the type of its answer.
 
 A procedure is a generator: `answer = yield from Call(...)` asks for a call, and its return value is the outcome of the
-step. It does no I/O. Its driver (engine/calls.py, a test, a model) makes the call and sends in the answer or the fault.
-With the same answers a procedure asks for the same calls and has the same outcome.
+step. It does no I/O. Its driver (engine/procedure_driver.py, a test, a model) makes the call and sends in the answer
+or the fault. With the same answers a procedure asks for the same calls and has the same outcome.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from rotator.providers.http.transport import Fetch, ProxyRoute
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
 
 
-class WebhookClient:
+class HookClient:
     """A client for one receiver, without cookies, redirects or environment. The answer's body is not read."""
 
     def __init__(

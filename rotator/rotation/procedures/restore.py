@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rotator.rotation import events as ev
-from rotator.rotation import rollback
-from rotator.rotation.calls import InspectToken, Procedure, RestoreToken, StillOurs
+from rotator.rotation import undo
 from rotator.rotation.faults import MinterRefused, Refused
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import ConsumerContent
 from rotator.rotation.phases import StagedState
+from rotator.rotation.procedures.calls import InspectToken, Procedure, RestoreToken, StillOurs
 from rotator.rotation.procedures.consumer_path import look, objection, published_value
 from rotator.rotation.record import Candidate, Phase, PublishedValue, Record
 from rotator.rotation.steps import Restore
@@ -43,8 +43,8 @@ def restore(seen: Observation, record: Record, step: Restore) -> Procedure[ev.Ev
 
 def impossible(seen: Observation, record: Record) -> Procedure[str]:
     """Why Vault or the target do not allow an undo, in words; empty: they do."""
-    old = rollback.before(record)
-    said = rollback.objection(seen.credential, record, seen.now)
+    old = undo.before(record)
+    said = undo.objection(seen.credential, record, seen.now)
     if said or old is None:
         return said
     _, content = yield from look(seen, replace(record, state=StagedState(_candidate(seen, old))))
@@ -55,7 +55,7 @@ def impossible(seen: Observation, record: Record) -> Procedure[str]:
     can = seen.capabilities(old.target)
     if not can.overlap:
         return "this target keeps one value only, and the one before was overwritten; rotate now makes a new one"
-    if not rollback.ended(record):
+    if not undo.ended(record):
         return ""
     if not can.can_restore:
         return "the value before is revoked, and this target cannot take that back; rotate now makes a new one"

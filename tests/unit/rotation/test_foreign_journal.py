@@ -7,9 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.rotation.events import Claimed
-from rotator.rotation.ownership import is_stray
-from rotator.rotation.record import HoldReason, Phase, Token
-from rotator.rotation.second_vault import (
+from rotator.rotation.foreign_journal import (
     MARGIN,
     ahead,
     anothers,
@@ -23,6 +21,8 @@ from rotator.rotation.second_vault import (
     said,
     used,
 )
+from rotator.rotation.ownership import is_stray
+from rotator.rotation.record import HoldReason, Phase, Token
 from rotator.rotation.token_names import mint_name
 from tests.kit.records import OnHold, known, replace
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, STEM, published, record, token

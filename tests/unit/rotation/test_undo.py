@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation import rollback
+from rotator.rotation import undo
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
@@ -107,7 +107,7 @@ def test_what_was_brought_back_in_vain_is_ended_again_and_may_be_brought_back_ag
 
 
 def test_one_told_to_go_back_to_without_a_word_goes_to_settled() -> None:
-    assert rollback.failed(record(Phase.SETTLED), AT, "401").phase is Phase.SETTLED
+    assert undo.failed(record(Phase.SETTLED), AT, "401").phase is Phase.SETTLED
 
 
 def test_a_retired_one_is_remembered_until_the_next_publication_unless_it_leaked() -> None:
@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[Record, str]] = {
 
 @pytest.mark.parametrize(("known", "said"), REFUSED.values(), ids=REFUSED)
 def test_it_is_refused_in_words(known: Record, said: str) -> None:
-    assert said in rollback.objection(credential(), known, AT)
+    assert said in undo.objection(credential(), known, AT)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_it_is_refused_in_words(known: Record, said: str) -> None:
     ],
 )
 def test_it_may_be_taken_back_from(known: Record, back: Phase, dead: bool) -> None:
-    assert rollback.objection(credential(), known, AT) == ""
-    assert rollback.ended(known) is dead
+    assert undo.objection(credential(), known, AT) == ""
+    assert undo.ended(known) is dead
     after = begun(known)
     assert after.undo == Undo("ada", AT, back)
     assert after.held is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from rotator.rotation import second_vault
+from rotator.rotation import foreign_journal
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import HoldReason, Phase, Record, Token
 from rotator.rotation.steps import Hold
@@ -21,7 +21,7 @@ class _Evidence:
 
 
 @dataclass(slots=True)
-class SecondJournals:
+class ForeignJournals:
     """The evidence, by target. A listing is compared only with records that were read after it."""
 
     monotonic: Callable[[], float]
@@ -36,9 +36,9 @@ class SecondJournals:
     def take(self, target: str, tokens: Iterable[Token]) -> None:
         """Take a listing that was just made."""
         listed, telling = tuple(tokens), dict[str, list[Token]]()
-        for stem, (_, token) in second_vault.newest(listed).items():
+        for stem, (_, token) in foreign_journal.newest(listed).items():
             telling[stem] = [token]
-        for stem, token in second_vault.latest(listed).items():
+        for stem, token in foreign_journal.latest(listed).items():
             telling[stem].append(token)
         self._listed[target] = (self.monotonic(), telling)
 
@@ -76,8 +76,8 @@ class SecondJournals:
 
     def _sought(self, credential: Credential, record: Record, read_at: float) -> _Evidence | None:
         listed_at, telling = self._listed.get(credential.target, (float("inf"), {}))
-        seen = telling.get(second_vault.own_stem(record), ()) if read_at >= listed_at else ()
-        said = [second_vault.said(each, what) for each in seen if (what := second_vault.anothers(record, each))]
+        seen = telling.get(foreign_journal.own_stem(record), ()) if read_at >= listed_at else ()
+        said = [foreign_journal.said(each, what) for each in seen if (what := foreign_journal.anothers(record, each))]
         if not said:
             return None
         found = _Evidence(said[0], credential.name, record.lineage)

@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 
 from rotator.engine.context import RotationContext
 from rotator.ports import Document, Fault, Inspection, Minted, Outcome, Verdict
-from rotator.rotation import calls
 from rotator.rotation import events as ev
 from rotator.rotation.ownership import TokenOwners
-from rotator.rotation.procedures import outcome
+from rotator.rotation.procedures import calls, outcome
 from rotator.rotation.record import Record, Token
 from rotator.rotation.steps import Act
 
