@@ -12,7 +12,8 @@ from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.strays import living_unmanaged
 from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, shown_to_all, transit_rights
-from rotator.commands.verify import CLIENT, RIGHTS, Trial, remedy_for, show_published, untried
+from rotator.commands.remedies import CLIENT, RIGHTS, remedy_for
+from rotator.commands.verify import Trial, show_published, untried
 from rotator.engine.circuit_breakers import proof
 from rotator.engine.strays import left_behind
 from rotator.host.cron import SystemClock

@@ -12,6 +12,7 @@ import anyio
 
 from rotator.app.composition import READ_ONLY, Actor
 from rotator.app.secret_resolver import by_hand
+from rotator.commands.remedies import CLIENT, RIGHTS, remedy_for
 from rotator.engine.circuit_breakers import proof
 from rotator.engine.probe import at_rest
 from rotator.ports import (
@@ -19,16 +20,12 @@ from rotator.ports import (
     CannotPresent,
     Fault,
     Minted,
-    MinterRefused,
     NeedsPerson,
     Provider,
-    Refused,
     Rejected,
-    StoreRefused,
     SupportsDiagnose,
     Transient,
     Unknown,
-    UnusableKey,
     Verdict,
 )
 from rotator.providers import kind_of
@@ -44,8 +41,6 @@ from rotator.rotation.wording import mended, when
 from rotator.settings import Settings
 from rotator.vault.preflight import Finding, FindingLevel
 
-RIGHTS = "give the minter and the token the rights they need"
-CLIENT = "compare the credential's settings and the target's with what is registered there"
 _LIFE = timedelta(minutes=10)  # a disposable token expires soon if nothing else ends it
 _Verb = tuple[str, Callable[[], Awaitable[str]]]
 _AT_ONCE = 4  # values at once; each target has its rate limit as well
@@ -206,7 +201,7 @@ async def show_published(actor: Actor, credential: Credential) -> list[Finding]:
         secret, before = await _value(actor, credential, current), None
         if current and secret:
             verdict = await provider.verify(current.token, secret)
-            found.append(_accepted(subject, verdict))
+            found.append(_accepted(subject, verdict, _next(actor, credential, record, current)))
             old = record.predecessor if record and isinstance(verdict, Accepted) else None
             lives = old and old.token.expires_at and old.token.expires_at > actor.clock.now()
             before = await _value(actor, credential, old, of_then=True) if lives else None
@@ -230,10 +225,18 @@ async def _value(
     return document.secret(published.key or credential.key)
 
 
-def _accepted(subject: str, verdict: Verdict) -> Finding:
+def _next(actor: Actor, credential: Credential, record: Record | None, current: PublishedValue) -> str:
+    """What a person does about a published value that is refused."""
+    now = actor.clock.now()
+    if record is None or not current.token.has_expired(now):
+        return CLIENT
+    return obstacle(actor.settings, credential, record, now) or f"`rotate now {credential.name}`; does the daemon run?"
+
+
+def _accepted(subject: str, verdict: Verdict, remedy: str) -> Finding:
     match verdict:
         case Rejected(reason):
-            return Finding(FindingLevel.REFUSAL, subject, f"what consumers read is refused: {reason}", CLIENT)
+            return Finding(FindingLevel.REFUSAL, subject, f"what consumers read is refused: {reason}", remedy)
         case Unknown(reason):
             return Finding(
                 FindingLevel.WARNING, subject, f"whether what consumers read is accepted is not told: {reason}"
@@ -372,26 +375,6 @@ class Trial:
 
 def _words(trouble: Exception) -> str:
     return trouble.what if isinstance(trouble, Fault) else str(trouble)
-
-
-def remedy_for(trouble: Exception, otherwise: str) -> str:
-    """The remedy for a fault."""
-    match trouble:
-        case Fault(remedy=remedy) if remedy:
-            return remedy
-        case MinterRefused():
-            return "put a valid secret where the target's `minter` or `management` points, or name another"
-        case NeedsPerson():
-            return "do that before the next rotation, which would wait for it"
-        case StoreRefused():
-            return "see what the target and the credential point to in Vault, and our right to read it"
-        case Transient():
-            return "is the target up, its url right, and the way to it open?"
-        case UnusableKey():
-            return "compare the credential's `signing_key`, `certificate` and `algorithm`"
-        case Refused():
-            return otherwise
-    return "see the target's own log"
 
 
 def _must(holds: bool, text: str, otherwise: str = "") -> str:

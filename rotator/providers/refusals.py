@@ -18,6 +18,7 @@ from uuid import uuid4
 from rotator.ports import Accepted, Clock, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.http.client import HttpResponse, Unsendable, identified
 from rotator.rotation.secret import Secret
+from rotator.rotation.wording import when
 
 _HOUR = 3600.0  # seconds; a replaced server may answer differently, and what was refused for longer has ended
 _PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds
@@ -151,7 +152,7 @@ class ProbeCall:
     show: Callable[[Secret | None], Awaitable[HttpResponse]]  # raises Transient, Refused, Unsendable
     identity: Mapping[str, str | int | bool]  # fields that the answer must have
     noun: str = "token"
-    hint: Callable[[int], str] = lambda status: ""  # by the status of a refusal, for a person
+    hint: Callable[[int], str] = lambda status: ""  # by the status of a refusal, for a person; 401: of a fresh value
     until: datetime | None = None  # the end of the value
     granted: bool = False  # the target's token endpoint gave the value not long ago
     another: Callable[[], Awaitable[Secret]] | None = None  # one that must be accepted, too; raises Transient, Refused
@@ -247,10 +248,14 @@ class Refusals:
             meant = await self._compared(call, await _fetched(call.another))
         if meant is False:
             return Unknown(f"{status}: {EVERYBODY}")
-        told = f"{status}{call.hint(status)}" if status == 401 else f"{status}, as for one that nobody has"
+        expired = call.until is not None and call.until <= self._clock.now()
+        hint = call.hint(status) if call.granted and not expired else ""
+        told = f"{status}{hint}" if status == 401 else f"{status}, as for one that nobody has"
         last = self._positive.last(call.whose)
         if meant is None and call.granted and last is not None and not last.matches(secret):
             return Unknown(f"the probe refuses the {call.noun}: {told}; {_GRANTED}")
+        if expired:
+            return Rejected(f"the probe refuses the {call.noun}: {told}; it expired at {when(call.until)}")
         alone = "" if meant else f"; {_ALONE}"
         return Rejected(f"the probe refuses the {call.noun}: {told}{alone}")
 

@@ -209,17 +209,17 @@ class HaloApiKey(SlotProvider):
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """The test call with the key."""
-        return await self._server.refusals.verdict(self._probe(), secret)
+        return await self._server.refusals.verdict(self._probe(token), secret)
 
     async def refused(self, token: Token, secret: Secret) -> bool | None:
         """See `SlotProvider.refused`."""
-        return await self._server.refusals.dead(self._probe(), secret)
+        return await self._server.refusals.dead(self._probe(token), secret)
 
     async def control(self) -> None:
         """See `SlotProvider.control`; the probe must refuse a caller without a key, too."""
         await self._server.refusals.control(self._probe())
 
-    def _probe(self) -> ProbeCall:
+    def _probe(self, token: Token | None = None) -> ProbeCall:
         options = self._options
 
         async def show(value: Secret | None) -> HttpResponse:
@@ -227,7 +227,8 @@ class HaloApiKey(SlotProvider):
             return await self._server.read(options.probe, auth)
 
         way = options.probe, options.header, options.prefix
-        return ProbeCall(way, repr(self.slots[0]), show, options.identity, "key", partial(hint, options))
+        until = token.expires_at if token else None
+        return ProbeCall(way, repr(self.slots[0]), show, options.identity, "key", partial(hint, options), until)
 
 
 def _said(slot: Slot) -> str:

@@ -37,10 +37,6 @@ class ApplicationOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.signs_by_secret:
-            raise ValueError("auth_method client_secret_jwt is no way into a HaloITSM: leave it out")
-        if self.tls_certificate:
-            raise ValueError("tls_certificate is no way into a HaloITSM: leave it out")
         for number in filter(None, (self.application, self.second_application)):
             if not _NUMBER.fullmatch(number):
                 raise ValueError('application is the id of an API application, such as "12"; it is not its client id')
@@ -50,6 +46,10 @@ class ApplicationOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
             raise ValueError("second_application must be another one")
         if self.second_client_id and self.second_client_id == self.client_id:
             raise ValueError("second_client_id must be another one")
+
+    def _foreign(self) -> str:
+        option = "auth_method client_secret_jwt" if self.signs_by_secret else self.certificate_option
+        return f"{option} is no way into a HaloITSM: leave it out" if option else ""
 
     def places(self, *fields: str) -> tuple[Slot, ...]:
         """Every slot that these fields make."""

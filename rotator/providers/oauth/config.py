@@ -170,12 +170,14 @@ class ManagementClientConfig(ClientOptions, frozen=True, kw_only=True, forbid_un
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tls_certificate:
-            raise ValueError("tls_certificate is no way into a HaloITSM: leave it out")
         if not self.asserts and self.client_secret is None:
             raise ValueError("client_secret, signing_key or transit_key is missing: how shall it prove itself?")
         if self.probe:
             raise ValueError("probe does nothing for the management client")
+
+    def _foreign(self) -> str:
+        option = self.certificate_option
+        return f"{option} is no way into a HaloITSM: leave it out" if option else ""
 
 
 class ClientAssertionOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,17 +188,20 @@ class ClientAssertionOptions(ClientOptions, frozen=True, kw_only=True, forbid_un
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.signs_by_secret:
-            raise ValueError(
-                "auth_method client_secret_jwt is not for published assertions: sign them with a key (signing_key,"
-                ' transit_key), or publish the access token (kind = "oauth-token")'
-            )
         if not self.asserts:
             raise ValueError("signing_key or transit_key is missing: who shall sign?")
         if self.rest < _NONE:
             raise ValueError("rest must not be negative")
         if not 1 <= self.pool <= _SLOTS:
             raise ValueError(f"pool is from 1 to {_SLOTS}")
+
+    def _foreign(self) -> str:
+        if not (self.signs_by_secret or self.proves_by_tls):
+            return ""
+        return (
+            f"auth_method {self.auth_method} is not for published assertions: sign them with a key (signing_key,"
+            ' transit_key), or publish the access token (kind = "oauth-token")'
+        )
 
 
 class AssertionKeyOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -248,6 +253,10 @@ class AssertionKeyOptions(ClientOptions, frozen=True, kw_only=True, forbid_unkno
         if not 2048 <= self.bits <= 8192:
             raise ValueError("bits is from 2048 to 8192")
 
+    def _foreign(self) -> str:
+        own = self.auth_method != "client_secret_post"  # with a secret beside its key, it is sent in the form
+        return f"auth_method {self.auth_method} does not belong here: the key that is made is the proof" if own else ""
+
     @property
     def cached(self) -> timedelta:
         """How long ago a server may have read the set that it uses. Without `jwks_cache` it is an hour; a server that
@@ -275,7 +284,7 @@ class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
         super().__post_init__()
         credentials = self.grant == "client_credentials"
         if credentials and not (self.asserts or self.client_secret or self.proves_by_tls):
-            raise ValueError("client_secret, signing_key or transit_key is missing: how shall the client prove itself?")
+            raise ValueError(self.unproven())
         if not self.probe:
             raise ValueError("probe must not be empty: there is no other proof of an access token")
         if (self.grant == "password") is not bool(self.username and self.password):

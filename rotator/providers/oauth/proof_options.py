@@ -35,7 +35,7 @@ class ProofOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     algorithm: SigningAlgorithm = "PS256"
 
     def __post_init__(self) -> None:
-        if conflict := self._conflict():
+        if conflict := self._foreign() or self._conflict():
             raise ValueError(conflict)
         if self.signing_key and self.transit_key:
             raise ValueError("signing_key and transit_key exclude each other")
@@ -61,6 +61,26 @@ class ProofOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def asserts(self) -> bool:
         """Whether it proves itself with an assertion, by a key or a secret in the settings."""
         return self.has_key or self.signs_by_secret
+
+    @property
+    def certificate_option(self) -> str:
+        """The first option in the settings that is about a certificate of its connections, or ""."""
+        if self.proves_by_tls:
+            return f"auth_method {self.auth_method}"
+        return "tls_certificate" if self.tls_certificate else "tls_key" if self.tls_key else ""
+
+    def unproven(self) -> str:
+        """Why a client that names no proof cannot have a token, and what to do."""
+        if self.tls_certificate is None:
+            return "client_secret, signing_key, transit_key or tls_certificate is missing: how shall it prove itself?"
+        return (
+            'tls_certificate is no proof by itself: set auth_method = "tls_client_auth", or'
+            ' "self_signed_tls_client_auth"; or name client_secret, signing_key or transit_key, and it goes beside that'
+        )
+
+    def _foreign(self) -> str:
+        """Why an option is none of this kind's, and what to do; empty: each is."""
+        return ""
 
     def _conflict(self) -> str:
         """Why these options do not go together, and what to do; empty: they do."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rotator.commands.verify import Trial
+from rotator.commands.remedies import CLIENT
+from rotator.commands.verify import Trial, show_published
 from rotator.ports import Document, Installation, Minted, Transient
 from rotator.rotation.phases import Phase
 from rotator.vault.preflight import FindingLevel
@@ -25,9 +27,9 @@ async def world(clock: HandClock) -> AsyncIterator[desk.Desk]:
         yield running
 
 
-async def found(world: desk.Desk, held: Minted, *, away: bool = False) -> dict[str, tuple[FindingLevel, str]]:
-    """The findings of a trial beside this published value, by verb."""
-    credential, provider = world.credential("oauth-token"), world.bound("oauth-token")
+def actor_of(world: desk.Desk, held: Minted, *, away: bool = False) -> Any:
+    """Reads this published value."""
+    provider = world.bound("oauth-token")
 
     async def load(name: str) -> Any:
         if away:
@@ -37,15 +39,22 @@ async def found(world: desk.Desk, held: Minted, *, away: bool = False) -> dict[s
     async def read(place: Any, *, version: int | None) -> Document:
         return Document(1, {"token": held.secret.reveal()})
 
-    actor: Any = SimpleNamespace(
+    return SimpleNamespace(
         dependencies=lambda each: SimpleNamespace(provider=provider),
         server=lambda each: world.server,
         installation=Installation("home", b"key"),
         clock=world.clock,
         journal=SimpleNamespace(load=load),
         kv=SimpleNamespace(read=read),
+        settings=SimpleNamespace(
+            daemon=SimpleNamespace(read_only=False), targets={"desk": SimpleNamespace(minter=None)}
+        ),
     )
-    rows = [row async for row in Trial(actor, credential).run()]
+
+
+async def found(world: desk.Desk, held: Minted, *, away: bool = False) -> dict[str, tuple[FindingLevel, str]]:
+    """The findings of a trial beside this published value, by verb."""
+    rows = [row async for row in Trial(actor_of(world, held, away=away), world.credential("oauth-token")).run()]
     return {row.subject.removeprefix("target desk: ").removesuffix(" (crm)"): (row.level, row.text) for row in rows}
 
 
@@ -78,3 +87,16 @@ async def test_a_vault_that_does_not_answer_is_no_fault_of_the_mint(world: desk.
     rows = await found(world, held, away=True)
     assert rows["others"][1].startswith("sealed")
     assert rows["mint"][0] is FindingLevel.OK
+
+
+@pytest.mark.parametrize("expired", [True, False])
+async def test_of_a_published_value_that_has_expired_the_rotation_is_the_remedy(
+    world: desk.Desk, expired: bool
+) -> None:
+    world.itsm.model.token_life = timedelta(hours=2)
+    held = await world.bound("oauth-token").mint("r1", None)
+    world.clock.move(7200 if expired else 0)
+    world.itsm.model.grants.end(held.secret.reveal())
+    row = (await show_published(actor_of(world, held), world.credential("oauth-token")))[0]
+    assert row.level is FindingLevel.REFUSAL
+    assert row.remedy == ("`rotate now crm`; does the daemon run?" if expired else CLIENT)

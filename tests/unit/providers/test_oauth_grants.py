@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
+from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Refused, Rejected, StoreRefused, Transient
 from rotator.providers.oauth.config import AccessTokenOptions
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
+from rotator.rotation.wording import when
 from tests.kit.clock import HandClock
 from tests.kit.shelf import HandShelf
 from tests.unit.providers import desk
@@ -87,6 +88,30 @@ async def test_a_public_client_renews_with_nothing_but_its_name(clock: HandClock
             made = await provider.mint(name, None)
             await provider.install(made)
             assert await provider.verify(made.token, made.secret) == Accepted()
+
+
+@pytest.mark.parametrize("scopes", [(), ("all",)])
+async def test_a_refused_value_that_has_expired_is_told_so_and_scopes_are_no_cause(
+    world: desk.Desk, scopes: tuple[str, ...]
+) -> None:
+    made, ours = await minted(world), bound(world, scopes=scopes)
+    fresh = await ours.verify(made.token, Secret("canary-of-nobody-41"))
+    assert isinstance(fresh, Rejected)
+    assert "scopes`" in fresh.reason, "a fresh one may lack a scope"
+    world.clock.move(3600)
+    verdict = await ours.verify(made.token, made.secret)
+    ended = f"the probe refuses the access token: 401; it expired at {when(made.token.expires_at)}"
+    assert verdict == Rejected(ended)
+
+
+async def test_a_value_that_was_accepted_long_ago_lacks_no_scope(world: desk.Desk) -> None:
+    world.itsm.model.token_life = timedelta(days=1)
+    made, ours = await minted(world), bound(world, scopes=())
+    world.clock.move(7200)
+    world.itsm.model.grants.end(made.secret.reveal())
+    verdict = await ours.verify(made.token, made.secret)
+    assert isinstance(verdict, Rejected)
+    assert "scopes" not in verdict.reason
 
 
 async def test_installing_writes_it_over_the_spent_one_and_twice_is_once(world: desk.Desk) -> None:

@@ -30,6 +30,52 @@ TOKEN = BASE + 'kind = "oauth-token"\nprobe = "/me"\nfraction = 0.5\n'
 SECRET, KEY = 'client_secret = {file = "/s"}\n', 'signing_key = {file = "/k"}\n'
 JWT, HASH = 'auth_method = "client_secret_jwt"\n', 'algorithm = "HS256"\n'
 TLS, PEM = 'auth_method = "tls_client_auth"\n', 'tls_certificate = {file = "/pem"}\n'
+CLASHES = [  # settings, the key that is named, words
+    (TOKEN + SECRET + KEY + JWT + HASH, "auth_method", "excludes signing_key and transit_key: leave it out"),
+    (TOKEN + JWT + HASH, "auth_method", "needs the key client_secret: it signs"),
+    (TOKEN + SECRET + JWT, "auth_method", 'algorithm must be "HS256", "HS384" or "HS512"'),
+    (TOKEN + SECRET + JWT + 'algorithm = "PS256"\n', "algorithm", 'must be "HS256", "HS384" or "HS512"'),
+    (TOKEN + SECRET + HASH, "algorithm", 'set auth_method = "client_secret_jwt", or another algorithm'),
+    (TOKEN + KEY + HASH, "algorithm", "another algorithm where a key signs"),
+    (TOKEN + KEY + 'algorithm = "none"\n', "algorithm", "invalid enum value"),
+    (BASE + 'kind = "client-assertion"\n' + SECRET + JWT + HASH, "auth_method", 'kind = "oauth-token"'),
+    (TOKEN + TLS, "auth_method", "needs the key tls_certificate: it is the proof"),
+    (TOKEN + TLS + PEM + SECRET, "auth_method", "excludes client_secret, signing_key and transit_key: leave them"),
+    (TOKEN + TLS + PEM + KEY, "auth_method", "and the certificate goes beside that proof"),
+    (TOKEN + SECRET + 'tls_key = {file = "/k"}\n', "tls_key", "needs the key tls_certificate"),
+    (TOKEN + 'tls_certificate = "-----BEGIN"\n' + TLS, "tls_certificate", "a secret must not stand in this file"),
+    (
+        TOKEN.replace("https://sso.example", "http://127.0.0.1:9") + TLS + PEM,
+        "",
+        "https servers only: token_url is plain http",
+    ),
+    (TOKEN + PEM, "tls_certificate", 'no proof by itself: set auth_method = "tls_client_auth"'),
+    (TOKEN, "", "signing_key, transit_key or tls_certificate is missing: how shall it prove itself?"),
+    (BASE + 'kind = "client-assertion"\n' + TLS + PEM, "auth_method", "is not for published assertions"),
+    (BASE + 'kind = "client-assertion"\n' + TLS, "auth_method", "is not for published assertions"),
+    (
+        BASE + 'kind = "assertion-key"\njwks = "a/b"\n' + TLS + PEM,
+        "auth_method",
+        "the key that is made is the proof",
+    ),
+    (BASE + 'kind = "assertion-key"\njwks = "a/b"\n' + TLS, "auth_method", "the key that is made is the proof"),
+    (BASE + 'kind = "halo-api-key"\nevery = "1d"\n' + TLS + PEM, "auth_method", "no way into a HaloITSM"),
+    (BASE + 'kind = "halo-api-key"\nevery = "1d"\n' + TLS, "auth_method", "no way into a HaloITSM"),
+    (BASE + 'kind = "halo-api-key"\nevery = "1d"\n' + PEM, "tls_certificate", "no way into a HaloITSM"),
+    (
+        BASE + 'kind = "halo-api-key"\nevery = "1d"\ntls_key = {file = "/k"}\n',
+        "tls_key",
+        "no way into a HaloITSM",
+    ),
+    (BASE + 'kind = "client-assertion"\n' + KEY + HASH, "algorithm", "another algorithm where a key signs"),
+    (BASE + 'kind = "assertion-key"\njwks = "a/b"\n' + SECRET + JWT + HASH, "auth_method", "does not belong here"),
+    (
+        BASE + 'kind = "halo-client-secret"\nevery = "1d"\n' + JWT + HASH,
+        "auth_method",
+        "no way into a HaloITSM",
+    ),
+    (BASE + 'kind = "halo-api-key"\nevery = "1d"\n' + SECRET + JWT + HASH, "auth_method", "no way into a HaloITSM"),
+]
 
 
 def shop(tmp_path: Path, text: str) -> Credential:
@@ -76,37 +122,7 @@ def test_how_the_secret_is_shown_rotates_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "key", "words"),
-    [
-        (TOKEN + SECRET + KEY + JWT + HASH, "auth_method", "excludes signing_key and transit_key: leave it out"),
-        (TOKEN + JWT + HASH, "auth_method", "needs the key client_secret: it signs"),
-        (TOKEN + SECRET + JWT, "auth_method", 'algorithm must be "HS256", "HS384" or "HS512"'),
-        (TOKEN + SECRET + JWT + 'algorithm = "PS256"\n', "algorithm", 'must be "HS256", "HS384" or "HS512"'),
-        (TOKEN + SECRET + HASH, "algorithm", 'set auth_method = "client_secret_jwt", or another algorithm'),
-        (TOKEN + KEY + HASH, "algorithm", "another algorithm where a key signs"),
-        (TOKEN + KEY + 'algorithm = "none"\n', "algorithm", "invalid enum value"),
-        (BASE + 'kind = "client-assertion"\n' + SECRET + JWT + HASH, "auth_method", 'kind = "oauth-token"'),
-        (TOKEN + TLS, "auth_method", "needs the key tls_certificate: it is the proof"),
-        (TOKEN + TLS + PEM + SECRET, "auth_method", "excludes client_secret, signing_key and transit_key: leave them"),
-        (TOKEN + TLS + PEM + KEY, "auth_method", "and the certificate goes beside that proof"),
-        (TOKEN + SECRET + 'tls_key = {file = "/k"}\n', "tls_key", "needs the key tls_certificate"),
-        (TOKEN + 'tls_certificate = "-----BEGIN"\n' + TLS, "tls_certificate", "a secret must not stand in this file"),
-        (
-            TOKEN.replace("https://sso.example", "http://127.0.0.1:9") + TLS + PEM,
-            "",
-            "https servers only: token_url is plain http",
-        ),
-        (BASE + 'kind = "client-assertion"\n' + TLS + PEM, "", "signing_key or transit_key is missing"),
-        (BASE + 'kind = "assertion-key"\njwks = "a/b"\n' + TLS + PEM, "auth_method", "excludes client_secret"),
-        (BASE + 'kind = "halo-api-key"\nevery = "1d"\n' + TLS + PEM, "tls_certificate", "no way into a HaloITSM"),
-        (BASE + 'kind = "client-assertion"\n' + KEY + HASH, "algorithm", "another algorithm where a key signs"),
-        (BASE + 'kind = "assertion-key"\njwks = "a/b"\n' + SECRET + JWT + HASH, "auth_method", "excludes signing_key"),
-        (
-            BASE + 'kind = "halo-client-secret"\nevery = "1d"\n' + JWT + HASH,
-            "auth_method",
-            "needs the key client_secret",
-        ),
-        (BASE + 'kind = "halo-api-key"\nevery = "1d"\n' + SECRET + JWT + HASH, "auth_method", "no way into a HaloITSM"),
-    ],
+    CLASHES,
 )
 def test_what_does_not_go_together_is_refused_with_the_way_out(tmp_path: Path, text: str, key: str, words: str) -> None:
     with pytest.raises(SettingsError) as refusal:

@@ -108,7 +108,10 @@ def test_a_server_that_has_the_keys_by_registration_alone_is_not_waited_for(tmp_
         (SOUND + 'jwks_cache = "25h"\n', "jwks_cache is from 0s to 24h"),
         (SOUND + 'jwks_cache = "12h"\nevery = "1d"\njitter = 0.0\n', "1d pass in the target's cache"),
         (SOUND + 'signing_key = {file = "/k"}\n', "the key pair is made"),
-        (SOUND + 'client_secret = {file = "/s"}\nauth_method = "client_secret_basic"\n', "an assertion is the proof"),
+        (
+            SOUND + 'client_secret = {file = "/s"}\nauth_method = "client_secret_basic"\n',
+            "the key that is made is the proof",
+        ),
         (SOUND + 'transit_key = "crm"\n', "a mount and a name"),
         (SOUND + 'transit_key = "transit/crm"\nbits = 2500\n', "bits is one of 2048, 3072, 4096"),
         (SOUND + TRANSIT + OTHER, "Transit key transit/crm is already rotated by credentials.crm"),
