@@ -15,6 +15,7 @@ from msgspec import field
 from rotator.providers.base import TargetConfig, check_url
 from rotator.providers.oauth.proof_options import MOUNT_AND_NAME, ProofOptions
 from rotator.rotation.secret import SecretRef, SecretSource
+from rotator.rotation.wording import visible
 
 _NONE = timedelta(0)
 _LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found that accepts more
@@ -39,6 +40,7 @@ _RESERVED = {  # what rotator sends itself, and what must not stand in settings
     "it belongs to another grant, and settings hold no secrets",
 )
 ENDPOINT_URLS = ("token_url", "revocation_url", "introspection_url", "jwks_url", "registration_url")
+_SHOWN = 200  # characters of a foreign address
 _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
@@ -119,6 +121,16 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
         """The token URL for requests: with the tenant in the query, if it belongs there."""
         tenant = urlencode({"tenant": self.tenant}) if self.tenant and self.tenant_in == "query" else ""
         return self.endpoint + (("&" if "?" in self.endpoint else "?") + tenant if tenant else "")
+
+    def question(self, endpoint: str, address: str) -> str:
+        """What a person compares where no such `endpoint` (token, revocation, ...) answers at `address`: the option
+        that named it, or the issuer's document."""
+        if getattr(self, option := f"{endpoint}_url"):
+            return f"is {option} right?"
+        if endpoint == "token" and not self.discovers:
+            return f"is {'auth_url' if self.auth_url else 'url'} right, or has the server another token_url?"
+        said = visible(address, _SHOWN)
+        return f"the discovery document of issuer {self.issuer} names {said}: is that right? If not, set {option}"
 
     @property
     def aud(self) -> str:

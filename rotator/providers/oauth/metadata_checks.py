@@ -31,7 +31,7 @@ async def findings(
         return lies + await _authinfo(config, http)
     found = differences(config, told, credentials) + await _authinfo(config, http)
     if keys := merged(config, told).jwks:
-        found += await unreadable_keys(http.at(keys))
+        found += await unreadable_keys(http.at(keys), config.question("jwks", keys))
     return found
 
 
@@ -100,8 +100,9 @@ def _shown(listed: frozenset[str]) -> str:
     return visible(", ".join(sorted(listed)), _LONGEST) or "none"
 
 
-async def unreadable_keys(http: HttpClient) -> list[str]:
-    """What is wrong with the server's own key set, by which those who take its tokens check them."""
+async def unreadable_keys(http: HttpClient, question: str) -> list[str]:
+    """What is wrong with the server's own key set, by which those who take its tokens check them. `question`: what to
+    compare when there is none."""
     means = "who checks its tokens by that refuses them"
     try:
         answer = await http.request("GET", "")
@@ -110,4 +111,4 @@ async def unreadable_keys(http: HttpClient) -> list[str]:
     told = answer.document if isinstance(answer.document, dict) else {}
     if answer.status == 200 and isinstance(told.get("keys"), list) and told["keys"]:
         return []
-    return [f"the server's own key set holds no keys (it answers {answer.status}), {means}: compare jwks_url"]
+    return [f"the server's own key set holds no keys (it answers {answer.status}), {means}; {question}"]

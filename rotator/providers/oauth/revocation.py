@@ -49,10 +49,15 @@ class Revocation:
         """
         await self._ask(client, "revocation", value)
 
-    async def says_active(self, client: ClientOptions, value: Secret) -> object:
-        """What the server says of an access token: the field `active`. Raises as `revoke`."""
+    async def says_active(self, client: ClientOptions, value: Secret) -> bool:
+        """What the server says of an access token: the field `active`. Raises as `revoke`, Refused without it."""
         answer = await self._ask(client, "introspection", value)
-        return answer.document.get("active") if isinstance(answer.document, dict) else None
+        told = answer.document.get("active") if isinstance(answer.document, dict) else None
+        if not isinstance(told, bool):
+            address = (await self._server.endpoints()).introspection
+            question = self._server.config.question("introspection", address)
+            raise Refused("the introspection endpoint's answer has no `active`", remedy=question)
+        return told
 
     async def findings(self, client: ClientOptions) -> list[str]:
         """What a person should know before either endpoint is needed, by an invented token. Raises as `endpoints`."""
@@ -107,5 +112,6 @@ class Revocation:
         answer = await self._server.post(client, url, auth, form)
         if answer.status >= 400:
             compared = to_compare(client, audience, by_secret=secret is not None, by_assertion=client.asserts)
-            raise ClientDenied(answer.status, answer.error, compared, endpoint)
+            question = self._server.config.question(endpoint, url)
+            raise ClientDenied(answer.status, answer.error, compared, endpoint, question)
         return answer

@@ -236,8 +236,16 @@ class OAuthServer:
             raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
 
     async def post(self, client: ClientOptions, url: str, auth: Auth | None, form: Fields) -> HttpResponse:
-        """A form of this client for a further endpoint of the server. Raises as `HttpClient.request` does."""
-        return await self._tls.request(client, "POST", url, auth, form)
+        """A form of this client for an endpoint of the server. Raises as `HttpClient.request`. Without an answer of an
+        OAuth server, the endpoint may have moved."""
+        try:
+            answer = await self._tls.request(client, "POST", url, auth, form)
+        except Fault:
+            self._discovery.doubt()
+            raise
+        if answer.status >= 400 and not answer.error:
+            self._discovery.doubt()
+        return answer
 
     async def _grant(
         self, client: ClientOptions, config: OAuthTargetConfig, form: Fields, auth: Auth | None, hint: str
@@ -247,9 +255,9 @@ class OAuthServer:
             config = msgspec.structs.replace(config, token_url=other)
         if config.tenant and config.tenant_in == "form":
             form = {**form, "tenant": config.tenant}
-        asked_at = self.clock.now()
+        asked_at, question = self.clock.now(), self.config.question("token", config.endpoint)
         try:
-            answer = await self._tls.request(client, "POST", config.token_request_url, auth, form)
+            answer = await self.post(client, config.token_request_url, auth, form)
         except Broken as fault:
             self._compare(asked_at, fault.date)
             tenant = (
@@ -257,15 +265,11 @@ class OAuthServer:
             )
             early = self._early(form, "; some servers answer so to an assertion from the future, and ")
             raise Broken(fault.reason + tenant + early, retry_after=fault.retry_after, date=fault.date) from None
-        except Refused:
-            self._discovery.doubt()
-            raise
         self._compare(asked_at, answer.date)
         if answer.status >= 400:
-            if not answer.error:
-                self._discovery.doubt()
-            raise ClientDenied(answer.status, answer.error, hint + self._early(form, "; and "))
-        return granted(answer.document, asked_at)
+            compared = hint + self._early(form, "; and ")
+            raise ClientDenied(answer.status, answer.error, compared, question=question)
+        return granted(answer.document, asked_at, question)
 
     def _compare(self, asked_at: datetime, date: datetime | None) -> None:
         self.gap = ClockGap.measured(asked_at, self.clock.now(), date) if date else self.gap

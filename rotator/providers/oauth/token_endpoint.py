@@ -117,9 +117,12 @@ class ClientDenied(Refused):
     The word counts, not the status: for the same fault Keycloak 26.4.0 sends 400 where oidc-provider 9.13.3 sends 401.
     """
 
-    def __init__(self, status: int, error: str, hint: str = "", endpoint: str = "token") -> None:
-        """`hint`: what to compare when the client is refused. `endpoint`: which one, as its option `<endpoint>_url`."""
-        words = _WORDS.get(error) or error or f"no word of an OAuth server's, is {endpoint}_url right?"
+    def __init__(
+        self, status: int, error: str, hint: str = "", endpoint: str = "token", question: str = "is it one?"
+    ) -> None:
+        """`hint`: what to compare when the client is refused. `endpoint`: which one; `question`: what to compare when
+        none answers there, as `OAuthTargetConfig.question`."""
+        words = _WORDS.get(error) or error or f"no word of an OAuth server's; {question}"
         more = f": {hint}" if hint and error in UNKNOWN | {"invalid_request"} else ""
         super().__init__(f"the {endpoint} endpoint answers {status}: {words}{more}")
         self.error = error
@@ -180,18 +183,18 @@ class ClockGap:
         return f"our clock is {span} {word} the token endpoint's"
 
 
-def granted(document: Any, asked_at: datetime) -> Granted:
-    """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token, UnfitGrant
-    when it holds none to publish.
+def granted(document: Any, asked_at: datetime, question: str = "") -> Granted:
+    """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token, with the `question` of
+    `ClientDenied`, UnfitGrant when it holds none to publish.
     """
     told = document if isinstance(document, dict) else {}
     value, life, scope, fresh = map(told.get, ("access_token", "expires_in", "scope", "refresh_token"))
     if not isinstance(value, str) or not value:
-        raise Refused("the token endpoint's answer holds no access token", remedy="is token_url right?")
+        raise Refused("the token endpoint's answer holds no access token", remedy=question)
     scopes = frozenset(scope.split()) if isinstance(scope, str) else None
     renewal = Secret(fresh) if isinstance(fresh, str) and fresh else None
     try:
-        return Granted(Secret(value), asked_at, _life(life), scopes, renewal)
+        return Granted(Secret(value), asked_at, _life(life, question), scopes, renewal)
     except Refused as fault:
         raise UnfitGrant(fault, renewal) from None
 
@@ -205,7 +208,7 @@ def sendable(grant: Granted) -> Granted:
     return grant
 
 
-def _life(told: Any) -> timedelta | None:
+def _life(told: Any, question: str) -> timedelta | None:
     """`expires_in` in the forms that servers use: 3600, 3599.97, 1e2, "40.5"; None when absent.
 
     Raises Refused for a bad value: with the settings' lifetime instead, a dead token could stay published.
@@ -223,7 +226,7 @@ def _life(told: Any) -> timedelta | None:
         said = f"the token endpoint grants a token for {seconds:g} s (expires_in), which is none to publish"
         raise Refused(said, remedy="set the life of this client's access tokens there")
     said = "the token endpoint says in expires_in what is no number of seconds"
-    raise Refused(said, remedy="is token_url right?")
+    raise Refused(said, remedy=question)
 
 
 def missing_scopes(client: ClientOptions, grant: Granted, *, echoes: bool) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -12,64 +11,17 @@ import httpx
 import pytest
 
 from rotator.ports import Accepted, Fault, Refused, Transient
-from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
-from rotator.providers.oauth.config import ClientOptions, OAuthTargetConfig
+from rotator.providers.oauth.config import OAuthTargetConfig
 from rotator.providers.oauth.discovery import Endpoints, documents_of
 from rotator.providers.oauth.server import OAuthServer
-from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
-from tests.kit.proxy_password import no_password
 from tests.unit.providers import desk
+from tests.unit.providers.issuer import CANARY, CLIENT, FIRST, GRANTED, ISSUER, SECOND, SOUND, TOKEN, Peer, calling
 from tests.unit.providers.keys import public_pem, rsa_key
 
 pytestmark = pytest.mark.anyio
-
-ISSUER = "https://as.example/shop"
-FIRST, SECOND = documents_of(ISSUER)
-TOKEN = "https://as.example/shop/token"
-SOUND: dict[str, Any] = {"issuer": ISSUER, "token_endpoint": TOKEN}
-GRANTED = {"access_token": "t", "token_type": "Bearer", "expires_in": 60}
-CLIENT = ClientOptions(client_id="c", client_secret=desk.SECRET)
-CANARY = "canary-client-secret-7c1d"
-
-
-class Peer:
-    """Answers of every server there is, by address; what is not named is a 404."""
-
-    def __init__(self, **told: Any) -> None:
-        self.answers: dict[str, Any] = {FIRST: SOUND | told, TOKEN: GRANTED}
-        self.calls: list[str] = []
-        self.bodies: list[str] = []
-
-    def asked(self) -> list[str]:
-        return [each for each in self.calls if "/.well-known/" in each]
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        await anyio.lowlevel.checkpoint()
-        self.calls.append(str(request.url))
-        self.bodies.append(request.content.decode())
-        answer = self.answers.get(str(request.url), 404)
-        if isinstance(answer, Exception):
-            raise answer
-        if isinstance(answer, httpx.Response):
-            return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
-        if isinstance(answer, int):
-            return httpx.Response(answer, stream=httpx.ByteStream(b""))
-        told = httpx.Response(200, json=answer)
-        return httpx.Response(200, headers=told.headers, stream=httpx.ByteStream(told.content))
-
-
-@asynccontextmanager
-async def calling(peer: Peer, clock: HandClock, **options: Any) -> AsyncIterator[OAuthServer]:
-    config = OAuthTargetConfig(**({"url": "https://api.example", "issuer": ISSUER} | options))
-    http = HttpClient("sso", config, clock, no_password, httpx.MockTransport(peer))
-    site = OAuthServer(http, config, desk.Keys({desk.SECRET: Secret(CANARY)}), clock)
-    try:
-        yield site
-    finally:
-        await site.aclose()
 
 
 async def exchanged(peer: Peer, clock: HandClock, **options: Any) -> str:
@@ -376,7 +328,10 @@ async def test_a_document_that_begins_to_lie_ends_what_was_believed(clock: HandC
         assert peer.calls.count(TOKEN) == 1
 
 
-@pytest.mark.parametrize("answer", [404, httpx.Response(302, headers={"location": "/"}), httpx.Response(200, html="x")])
+@pytest.mark.parametrize(
+    "answer",
+    [404, 502, httpx.Response(302, headers={"location": "/"}), httpx.Response(200, html="x"), httpx.ConnectError("x")],
+)
 async def test_after_an_answer_of_no_oauth_server_it_is_read_again_a_minute_later_at_most(
     clock: HandClock, answer: Any
 ) -> None:
@@ -387,7 +342,7 @@ async def test_after_an_answer_of_no_oauth_server_it_is_read_again_a_minute_late
         for seconds, again in ((30, 0), (29, 0), (1, 1), (59, 0), (1, 1)):
             clock.move(seconds)
             before = len(peer.asked())
-            with pytest.raises(Refused):
+            with pytest.raises((Refused, Transient)):
                 await site.exchange(CLIENT, None)
             assert len(peer.asked()) - before == again
 

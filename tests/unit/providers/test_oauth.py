@@ -455,7 +455,7 @@ def test_a_userinfo_probe_without_the_scope_openid_is_explained() -> None:
 
 @pytest.mark.parametrize(
     ("status", "error", "words"),
-    [(404, "", "is token_url right?"), (401, "unauthorized_client", "service account for client_credentials")],
+    [(404, "", "no word of an OAuth server's"), (401, "unauthorized_client", "service account for client_credentials")],
 )
 def test_a_refusal_names_what_to_look_at(status: int, error: str, words: str) -> None:
     assert words in ClientDenied(status, error).reason
