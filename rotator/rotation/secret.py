@@ -7,7 +7,7 @@ import hmac
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, NoReturn, final
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 
 @final
@@ -15,11 +15,12 @@ class Secret:
     """A secret value with a single exit, `reveal()`.
 
     It has no readable repr, cannot be formatted, pickled or copied into JSON, and compares in constant time.
-    Every living instance is known to `Secret.living()`, so that the log filter can redact its value.
+    Every living instance is known to `Secret.living()`, and a new one to `NewSecrets`: the log filter redacts them.
     """
 
     __slots__ = ("__weakref__", "_text")
     _living: ClassVar[WeakSet[Secret]] = WeakSet()
+    _counting: ClassVar[list[ref[NewSecrets]]] = []
 
     def __init__(self, text: str) -> None:
         """Wrap a value. Raises TypeError for anything but text, ValueError for an empty one."""
@@ -29,11 +30,18 @@ class Secret:
             raise ValueError("a secret must not be empty")
         self._text = text
         Secret._living.add(self)
+        for each in tuple(Secret._counting):
+            if new := each():
+                new.made.add(self)
 
     @classmethod
     def living(cls) -> tuple[Secret, ...]:
         """Every secret that this process still references."""
-        return tuple(cls._living)
+        while True:
+            try:
+                return tuple(cls._living)
+            except RuntimeError:  # another thread made a secret meanwhile
+                continue
 
     def reveal(self) -> str:
         """The value itself. Each call site is counted by a test."""
@@ -67,6 +75,26 @@ class Secret:
 
     def __hash__(self) -> int:
         return id(self)
+
+
+class NewSecrets:
+    """The living secrets that were made since the last look. The first look finds all of them."""
+
+    def __init__(self) -> None:
+        self.made: WeakSet[Secret] = WeakSet()
+        Secret._counting.append(ref(self, Secret._counting.remove))
+        for secret in Secret.living():
+            self.made.add(secret)
+
+    def look(self) -> list[Secret]:
+        """Those made since the last look. May be called from any thread, and while others make secrets."""
+        found: list[Secret] = []
+        while self.made:
+            try:
+                found.append(self.made.pop())
+            except KeyError:  # the last ones died meanwhile
+                break
+        return found
 
 
 class SecretSource(StrEnum):

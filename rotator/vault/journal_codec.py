@@ -176,7 +176,7 @@ def texts(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return {key: texts(item) for key, item in value.items() if item is not None}
+        return {key: item if type(item) is str else texts(item) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):
         return [texts(item) for item in value]
     if isinstance(value, bool):

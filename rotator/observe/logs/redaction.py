@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from html import unescape
 from math import ceil
 
-from rotator.rotation.secret import Secret
+from rotator.rotation.secret import NewSecrets, Secret
 
 BLOT = "[redacted]"
 # Twelve characters of a long secret count as a leak: twelve always contain eight that begin at a multiple of four.
@@ -74,7 +74,9 @@ class Redactor:
     def __init__(self) -> None:
         # Log lines come from worker threads, too; a finaliser may log while its own thread is in here.
         self._one_at_a_time = threading.RLock()
+        self._new = NewSecrets()
         self._known: set[str] = set()
+        self._most = _REMEMBERED  # known values, before the dead are forgotten
         self._windows: set[str] = set()
         self._shorts: list[str] = []
         self._stretch = 0  # the shortest stretch of base64 or hex that can hold a known value, or a window of one
@@ -118,11 +120,12 @@ class Redactor:
         return spans
 
     def _learn(self) -> None:
-        living = _living_texts()
-        new = living - self._known
+        new = _texts(self._new.look()) - self._known
         # The dead are remembered for a while: their text may still travel in an exception that is about to be logged.
-        if new and len(self._known) > 2 * len(living) + _REMEMBERED:
-            self._known, self._windows, self._shorts, new = set(), set(), [], living
+        if new and len(self._known) > self._most:
+            new |= _texts(Secret.living())
+            self._known, self._windows, self._shorts = set(), set(), []
+            self._most = 2 * len(new) + _REMEMBERED
         for value in new:
             for form in _forms(value):
                 if len(form) < _LONG:
@@ -136,12 +139,8 @@ class Redactor:
             self._stretch = ceil(min([_WINDOW, *map(len, self._shorts)]) * 8 / 6)
 
 
-def _living_texts() -> frozenset[str]:
-    while True:
-        try:
-            return frozenset(secret.reveal() for secret in Secret.living())
-        except RuntimeError:  # another thread made a secret meanwhile
-            continue
+def _texts(secrets: Iterable[Secret]) -> frozenset[str]:
+    return frozenset(secret.reveal() for secret in secrets)
 
 
 def _blot(text: str, spans: list[Span]) -> str:

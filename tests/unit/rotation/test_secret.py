@@ -6,10 +6,12 @@ import copy
 import gc
 import json
 import pickle
+import threading
+from weakref import WeakSet
 
 import pytest
 
-from rotator.rotation.secret import Secret
+from rotator.rotation.secret import NewSecrets, Secret
 
 CANARY = "canary-3f9c1e"
 
@@ -67,3 +69,76 @@ def test_living_secrets_are_known_until_nobody_holds_them() -> None:
     del secret
     gc.collect()
     assert mark not in {id(x) for x in Secret.living()}
+
+
+def test_each_new_secret_is_found_once_by_everybody_who_looks() -> None:
+    before = Secret("made before")
+    one, two = NewSecrets(), NewSecrets()
+    assert before in one.look()
+    after = Secret("made after")
+    assert one.look() == [after]
+    assert one.look() == []
+    assert {before, after} <= set(two.look())
+
+
+def test_new_secrets_keep_none_alive() -> None:
+    new = NewSecrets()
+    new.look()
+    Secret("dies at once")
+    gc.collect()
+    assert new.look() == []
+
+
+def test_no_secret_is_missed_while_threads_make_them_and_one_looks() -> None:
+    new, found, made = NewSecrets(), set(), []
+
+    def make() -> None:
+        for number in range(2_000):
+            made.append(Secret(f"thread-secret-{number}"))
+            if not number % 200:
+                NewSecrets()  # another begins to look
+
+    threads = [threading.Thread(target=make) for _ in range(3)]
+    for each in threads:
+        each.start()
+    while any(each.is_alive() for each in threads):
+        found.update(new.look())
+    found.update(new.look())
+    assert set(made) <= found
+
+
+def test_the_last_new_secrets_may_die_while_they_are_looked_at() -> None:
+    class AllDied(WeakSet):  # counted, and gone when it is their turn
+        def __len__(self) -> int:
+            return 1
+
+    new = NewSecrets()
+    new.made = AllDied()
+    assert new.look() == []
+
+
+def test_the_living_are_counted_again_when_one_is_made_meanwhile(monkeypatch) -> None:
+    kept = Secret("kept")
+
+    class Changing(WeakSet):
+        changed = False
+
+        def __iter__(self):
+            if not self.changed:
+                self.changed = True
+                raise RuntimeError("Set changed size during iteration")
+            return super().__iter__()
+
+    monkeypatch.setattr(Secret, "_living", Changing([kept]))
+    assert Secret.living() == (kept,)
+
+
+def test_nothing_is_kept_for_one_who_no_longer_looks(monkeypatch) -> None:
+    monkeypatch.setattr(Secret, "_counting", [])
+    new = NewSecrets()
+    assert len(Secret._counting) == 1
+    del new
+    gc.collect()
+    assert Secret._counting == []
+    monkeypatch.setattr(Secret, "_counting", [lambda: None])  # it is ended at this very moment
+    Secret("made meanwhile")
