@@ -33,6 +33,8 @@ from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, FindingLevel, preflight
 from rotator.vault.session import Session
 
+_ONLY_ITS_OWN = "give the minter only what it hands out"
+
 
 async def check(settings: Settings) -> AsyncGenerator[Finding]:
     """Try everything that the daemon will do, and clean up. Close the generator in the task that began it."""
@@ -144,10 +146,9 @@ async def _target(actor: Actor, target: str, credentials: tuple[Credential, ...]
     minted = kind_of(credentials[0].kind).needs_minter
     subject = f"target {target}: {'minter' if minted else 'server'}"
     try:
-        for text in await actor.server(credentials[0]).audit(credentials):
-            yield Finding(
-                FindingLevel.WARNING, subject, text, "give the minter only what it hands out" if minted else ""
-            )
+        for each in await actor.server(credentials[0]).audit(credentials):
+            remark = each if isinstance(each, Remark) else Remark(each, _ONLY_ITS_OWN if minted else "")
+            yield Finding(_level(remark), subject, remark.text, remark.remedy)
     except Fault as trouble:
         yield Finding(FindingLevel.REFUSAL, subject, trouble.what, remedy_for(trouble, RIGHTS if minted else CLIENT))
         return
@@ -201,7 +202,9 @@ async def _ahead(actor: Actor, credential: Credential) -> list[Finding]:
 def _level(remark: Remark) -> FindingLevel:
     if remark.grave:
         return FindingLevel.REFUSAL
-    return FindingLevel.NOTE if remark.unseen else FindingLevel.WARNING
+    if remark.sound:
+        return FindingLevel.OK
+    return FindingLevel.NOTE if remark.note else FindingLevel.WARNING
 
 
 # --- proxies ----------------------------------------------------------------------------------------------------------

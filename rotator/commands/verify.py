@@ -183,7 +183,7 @@ def untried(actor: Actor, credential: Credential) -> str:
     if can.needs_install and not can.revokes_by_handle:
         return "minting one would spend the refresh token, and may end what is published"
     if can.needs_install:
-        return "others would read it where it is put, and no target knows it before its cache has passed"
+        return "it would join what the target takes, beside what is in use, and stay there until caches have passed"
     return ""
 
 

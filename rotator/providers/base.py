@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
@@ -89,8 +89,9 @@ class Server(Protocol):
         """The negative control: the proof of this credential must fail for a broken secret. Raises Refused."""
         ...
 
-    async def audit(self, credentials: tuple[Credential[Any], ...]) -> list[str]:
-        """Warnings for `rotate check`, by calls: rights of the minter that these credentials do not need."""
+    async def audit(self, credentials: tuple[Credential[Any], ...]) -> Sequence[str | Remark]:
+        """Findings for `rotate check`, by calls: rights of the minter that these credentials do not need, and whatever
+        else differs from the settings. A text is a warning."""
         ...
 
     async def aclose(self) -> None:
@@ -100,13 +101,14 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a look before a rotation found, and what to do about it. `grave`: the rotation could not be done; `unseen`:
-    it could not be looked at."""
+    """What a look at a target found, and what to do about it. `grave`: a rotation could not be done; `note`: good to
+    know, with nothing to mend; `sound`: as it should be; else a warning."""
 
     text: str
     remedy: str = ""
     grave: bool = False
-    unseen: bool = False
+    note: bool = False
+    sound: bool = False
 
 
 @runtime_checkable

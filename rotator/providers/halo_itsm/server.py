@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rotator.ports import Clock, MinterRefused
 from rotator.providers.base import Cell, Remark, TargetTable
 from rotator.providers.halo_itsm.api_key import HaloApiKey
@@ -50,7 +52,7 @@ class HaloItsmServer(OAuthServer):
         provider = self.slotted(credential)
         await (provider.control() if provider else super().control(credential))
 
-    async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> list[str]:
+    async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> Sequence[str | Remark]:
         """See `OAuthServer.audit`. Raises MinterRefused when the management application is refused."""
         if self.applications.allowed and any(self.slotted(each) for each in credentials):
             await self.applications.log_in()
@@ -59,17 +61,18 @@ class HaloItsmServer(OAuthServer):
     async def preview(self, credential: Credential[ClientOptions], keep: tuple[Token, ...]) -> list[Remark] | None:
         """See `SupportsPreview`: the credential's application is read, where there is a management application."""
         provider = self.slotted(credential)
+        found = await super().preview(credential, keep)
         if provider is None and not self.applications.readable:
-            return None  # it may be no HaloITSM at all
+            return found  # it may be no HaloITSM at all
         try:
             if provider:
                 return [each async for each in provider.preview(credential.lifetime, keep)]
-            return await self._look(credential.options)
+            return [*(found or ()), *await self._look(credential.options)]
         except MinterRefused as fault:
             if provider and self.applications.allowed:
                 raise
             remedy = fault.remedy or "compare `management` on the target; rotations go on without it"
-            return [Remark(f"not looked at: {fault.what}", remedy, unseen=True)]
+            return [*(found or ()), Remark(f"not looked at: {fault.what}", remedy, note=True)]
 
     async def _look(self, client: ClientOptions) -> list[Remark]:
         record = await self.applications.of_client(client.client_id)

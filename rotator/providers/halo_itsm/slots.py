@@ -125,7 +125,7 @@ class SlotProvider(ABC):
             names = " and ".join(map(_name, places.values()))
             said = f"not looked at: {names}; the first rotation will show whether it is there, with its rights"
             remedy = "set `management` on the target; while manage_applications = false, it is used to look and no more"
-            yield Remark(said, remedy, unseen=True)
+            yield Remark(said, remedy, note=True)
             return
         records = []
         for slot in places.values():

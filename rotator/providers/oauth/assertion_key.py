@@ -120,10 +120,16 @@ class AssertionKey:
         """See `SupportsDiagnose`."""
         if secret is None:
             return []
-        if self._registration:
-            await self._registration.ready()
         pair = await self._pairs.opened(secret)
-        if not await self._listed(Token(pair.thumbprint)):
+        try:
+            if self._registration:
+                await self._registration.ready()
+            listed = await self._listed(Token(pair.thumbprint))
+        except (NeedsPerson, Transient):
+            if self._registration is None:
+                raise
+            return []  # a look at the registration has told it
+        if not listed:
             return ["our key set does not list the published key, somebody took it out: `rotate now` brings another"]
         return await causes(self._server, self._options, pair.signer, in_set=self._options.reads_set)
 

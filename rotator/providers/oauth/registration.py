@@ -12,7 +12,7 @@ The document also has the mint names of our keys, since a server may drop member
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,12 +21,15 @@ from typing import Any, NoReturn
 import anyio
 
 from rotator.ports import Clock, Conflict, Document, NeedsPerson, Refused, Transient
+from rotator.providers.base import Remark
 from rotator.providers.http.auth import Bearer, DocumentStore
 from rotator.providers.http.client import Broken, HttpClient, HttpResponse, Unsendable
 from rotator.providers.keys.jwks import MARK, Change, Jwk, KeySet, parse
 from rotator.providers.oauth import kept_token
 from rotator.providers.oauth.config import AssertionKeyOptions
+from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.wording import counted, visible
 
 NAMES = "rotator_keys"  # in the document: the mint names of our keys, by `kid`
 SENT = "update_sent"  # in the document: when an update was sent whose answer was not written yet
@@ -36,6 +39,7 @@ _NOT_SENT = (_TOKEN, _URI, "client_secret_expires_at", "client_id_issued_at")  #
 _TRIES = 5
 _SELDOM = timedelta(hours=1)  # between two looks with a refused token: what is in front of the server may have said so
 _WRITE = timedelta(seconds=30)  # for the write after an update
+_MOST_SHOWN, _LONGEST_KID = 8, 60  # keys, and characters of each, that are shown
 _ANOTHER = (
     "on Keycloak it is made anew at Clients, NAME, Credentials, Registration access token; Ory Hydra 2.3.0 makes one"
     " only with a client, so there delete the client by its admin API and create it again, with the same client_id"
@@ -130,13 +134,18 @@ class Registration:
             )
         return True
 
-    async def findings(self) -> list[str]:
-        """For `rotate check`: why the keys of the client cannot be changed here, as the server says it now."""
+    async def preview(self, keep: Collection[Token]) -> Remark:
+        """For `rotate check`: the keys that stand there as the server says it now, those in `keep` being in use; or why
+        they cannot be changed here."""
         try:
             found = await self.registered(refused_too=True)
-        except (Transient, NeedsPerson) as fault:
-            return [fault.reason]
-        return [found.objection] if found.objection else []
+        except NeedsPerson as fault:
+            return Remark(fault.what, fault.remedy, grave=True)
+        except Transient as fault:
+            return Remark(f"not looked at: {fault.what}", fault.remedy)
+        if found.objection:
+            return Remark(found.objection, grave=True)
+        return Remark(f"the registration at {self} is read; {_listed(found.keys, keep)}", sound=True)
 
     # the calls
 
@@ -333,6 +342,16 @@ class Registration:
 
     def __str__(self) -> str:
         return self._options.registration_client_uri.partition("?")[0]
+
+
+def _listed(keys: KeySet, keep: Collection[Token]) -> str:
+    """The keys in words: in use, ours otherwise, or somebody else's."""
+    used, ours, said = {each.id for each in keep}, _names(keys), []
+    for kid in [str(each.get("kid", "")) for each in keys.keys]:
+        whose = "in use" if kid in used else f"ours: {ours[kid]}" if kid in ours else "not ours"
+        said.append(f"{visible(kid, _LONGEST_KID) or 'one without a kid'} ({whose})")
+    more = [f"{len(said) - _MOST_SHOWN} more"] if len(said) > _MOST_SHOWN else []
+    return f"{counted(len(said), 'key')} in its jwks{': ' if said else ''}{', '.join(said[:_MOST_SHOWN] + more)}"
 
 
 def _is_since(document: Document, key: str, now: datetime, span: timedelta) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from rotator.ports import (
     Refused,
     Verdict,
 )
+from rotator.providers.base import Remark
 from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, SecretResolver
 from rotator.providers.http.client import Broken, Fields, HttpClient, HttpResponse
 from rotator.providers.keys.algorithms import Algorithm
@@ -331,9 +332,10 @@ class OAuthServer:
         """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
         await self.invalid_proofs.control(credential.options)
 
-    async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> list[str]:
+    async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> Sequence[str | Remark]:
         """Differences between the settings and the server's behaviour or metadata."""
-        found = await metadata_checks.findings(self.config, self._discovery, self._http, credentials)
+        found: list[str | Remark] = []
+        found += await metadata_checks.findings(self.config, self._discovery, self._http, credentials)
         found += await self._tls.findings(credentials, self.clock.now())
         asserting = [each for each in credentials if isinstance(each.options, ClientAssertionOptions)]
         if asserting:  # one client's trial holds for the server
@@ -341,13 +343,18 @@ class OAuthServer:
             found += await server_checks.findings(self, asserting[0].options, lifetime)
         for each in credentials:
             found += await self.revocation.findings(each.options)
-            registration = self.registration(each.options) if isinstance(each.options, AssertionKeyOptions) else None
-            found += await registration.findings() if registration else []
         by_secret = [
             each.name
             for each in credentials
             if each.options.client_secret and not (each.options.asserts or each.options.makes_key)
         ]
         if by_secret and (await self.endpoints()).registration:
-            found.append(f"the client secret of {', '.join(by_secret)} is not rotated: {OWN_WAY_OF_SECRETS}")
+            said = f"the client secret of {', '.join(by_secret)} is used, and not rotated. {OWN_WAY_OF_SECRETS}"
+            found.append(Remark(said, note=True))
         return found
+
+    async def preview(self, credential: Credential[ClientOptions], keep: tuple[Token, ...]) -> list[Remark] | None:
+        """See `SupportsPreview`: the client's own registration is read, if settings name it."""
+        client = credential.options
+        registration = self.registration(client) if isinstance(client, AssertionKeyOptions) else None
+        return None if registration is None else [await registration.preview(keep)]

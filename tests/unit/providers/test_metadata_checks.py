@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rotator.ports import Refused
+from rotator.providers.base import Remark
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
 
@@ -21,8 +22,8 @@ async def world(clock: HandClock) -> AsyncIterator[desk.Desk]:
         yield running
 
 
-async def audited(world: desk.Desk, kind: str = "oauth-token", **options: Any) -> list[str]:
-    return await world.server.audit((world.credential(kind, **options),))
+async def audited(world: desk.Desk, kind: str = "oauth-token", **options: Any) -> list[Any]:
+    return list(await world.server.audit((world.credential(kind, **options),)))
 
 
 async def test_check_has_nothing_to_say_of_settings_that_agree(world: desk.Desk) -> None:
@@ -96,6 +97,18 @@ async def test_check_names_an_address_that_differs_or_is_not_believed(clock: Han
     assert revocation.endswith("nothing is sent there; if it is right, set revocation_url")
     assert "its token_endpoint is at https://mtls.example:443" in alias
     assert keys.startswith("the server's own key set holds no keys (it answers 404)")
+
+
+@pytest.mark.parametrize("registers", [True, False])
+async def test_a_secret_that_no_registration_changes_is_noted_and_no_warning(world: desk.Desk, registers: bool) -> None:
+    world.itsm.model.says = {"registration_endpoint": f"{world.itsm.url}/register" if registers else None}
+    found = await world.server.audit(
+        tuple(world.credential("oauth-token", signing_key=None, **each) for each in ({}, {"probe": "/api/Status"}))
+    )
+    notes = [each for each in found if isinstance(each, Remark)]
+    assert found == notes
+    assert [each.note for each in notes] == [True] * registers
+    assert all(each.text.startswith("the client secret of crm, crm is used, and not rotated. A reg") for each in notes)
 
 
 async def test_check_says_when_the_key_set_cannot_be_read(world: desk.Desk) -> None:

@@ -117,13 +117,13 @@ async def test_where_changes_are_forbidden_it_still_looks_and_finds_the_applicat
         assert "is one of Halo's own" in remark.text
         office.chief.roles = ()
         (note,) = await found(office)
-        assert (note.unseen, note.grave, "too weak" in note.text) == (True, False, True)
+        assert (note.note, note.grave, "too weak" in note.text) == (True, False, True)
 
 
 async def test_without_a_management_application_it_says_what_was_not_looked_at(clock: HandClock) -> None:
     async with back_office.running(clock, ONE, manage_applications=False, management=None) as office:
         (note,) = await found(office)
-        assert note.unseen
+        assert note.note
         assert f"(id {office.crm.id})" in note.text
         assert await office.server.preview(office.credential("oauth-token", **SHAPE), ()) is None
 
@@ -167,7 +167,7 @@ async def test_a_client_of_another_kind_is_looked_up_by_its_client_id(office: Of
     office.chief.roles = ()
     office.server.applications._ids.clear()
     (note,) = await found(office, "oauth-token", **SHAPE)
-    assert (note.unseen, "too weak" in note.text) == (True, True)
+    assert (note.note, "too weak" in note.text) == (True, True)
 
 
 # roles of a Halo CMS

@@ -10,6 +10,7 @@ import pytest
 from jwt.algorithms import RSAAlgorithm
 
 from rotator.ports import Accepted, NeedsPerson, Outcome, Refused, Rejected, StoreRefused, Transient
+from rotator.providers.base import Remark
 from rotator.providers.oauth.kept_token import REFUSED
 from rotator.providers.oauth.registration import NAMES, SENT
 from rotator.rotation.record import Token
@@ -185,7 +186,7 @@ async def test_a_token_that_was_refused_is_taken_at_once_when_check_has_shown_it
         await client.provider.mint(NAME, None)
     assert str(told.value.remedy).startswith("first let `rotate check` show it again")
     client.provider = client.bound()
-    assert await client.world.server.audit((client.world.credential("assertion-key", **_options(client)),)) == []
+    assert (await _looked(client)).sound
     await client.bound().mint(NAME, None)
     assert REFUSED not in client.document_store.values
 
@@ -291,8 +292,20 @@ async def test_a_registration_whose_keys_are_not_to_be_changed_is_told_before_a_
     with pytest.raises((NeedsPerson, Transient), match=words) as told:
         await client.provider.mint(NAME, None)
     assert "c2VjcmV0" not in str(told.value)
-    found = await client.world.server.audit((client.world.credential("assertion-key", **_options(client)),))
-    assert [each for each in found if words in each]
+    found = await _looked(client)
+    assert words in f"{found.text}: {found.remedy}"
+    assert found.grave is isinstance(told.value, NeedsPerson)
+    elsewhere = {**_options(client), "registration_client_uri": "", "registration_access_token": None, "jwks": "a/b"}
+    made = await client.world.bound("assertion-key", **elsewhere).mint(NAME, None)
+    assert await client.provider.diagnose(made.secret) == [], "it has been told"
+
+
+async def _looked(client: Client, *keep: Token) -> Remark:
+    """What `rotate check` says of the registration."""
+    (found,) = (
+        await client.world.server.preview(client.world.credential("assertion-key", **_options(client)), keep) or ()
+    )
+    return found
 
 
 def _options(client: Client) -> dict[str, Any]:
@@ -319,9 +332,29 @@ async def test_without_a_token_or_with_junk_a_person_is_asked_and_an_address_of_
         await client.bound(registration_client_uri=f"{client.world.itsm.url}/nothing").mint(NAME, None)
 
 
-async def test_check_has_nothing_to_say_of_an_honest_registration_and_tells_of_secrets(client: Client) -> None:
-    good = client.world.credential("assertion-key", **_options(client))
-    assert await client.world.server.audit((good,)) == []
+async def test_check_says_which_keys_stand_in_a_registration(client: Client) -> None:
+    uri = f"{client.world.itsm.url}/register/{client.world.client.client_id}"
+    said = f"the registration at {uri} is read; "
+    assert await _looked(client) == Remark(f"{said}1 key in its jwks: theirs (not ours)", sound=True)
+    one, two = await client.installed(), await client.installed("rotator-lab1-crm-c0ffee-r2-a1")
+    shown = f"theirs (not ours), {one.token.id} (in use), {two.token.id} (ours: rotator-lab1-crm-c0ffee-r2-a1)"
+    assert await _looked(client, one.token) == Remark(f"{said}3 keys in its jwks: {shown}", sound=True)
+    known = client.server.known[client.world.client.client_id].client
+    known["jwks"] = {"keys": [{**FOREIGN, "kid": f"\x1b{number}"} for number in range(9)]}
+    text = (await _looked(client)).text
+    assert "9 keys in its jwks: \\x1b0 (not ours)" in text
+    assert text.endswith("\\x1b7 (not ours), 1 more")
+    known["jwks"] = None
+    assert (await _looked(client)).text == f"{said}0 keys in its jwks"
+
+
+async def test_a_registration_that_cannot_be_read_now_is_no_reason_to_look_at_nothing_else(client: Client) -> None:
+    client.world.itsm.faults.add("status", status=503, path="/register/*")
+    found = await _looked(client)
+    assert (found.grave, found.text.startswith("not looked at: GET to")) == (False, True)
+
+
+async def test_a_published_key_that_left_a_registration_is_told(client: Client) -> None:
     minted = await client.installed()
     assert await client.provider.diagnose(minted.secret) == []
     await client.provider.revoke(minted.token)
