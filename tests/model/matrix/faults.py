@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from rotator.ports import Document, Duplicate, Fault, MinterRefused, Refused, StoreRefused, Transient
 from rotator.rotation.procedures import operators
 from tests.model.matrix.judge import CONSUMER, JOURNAL, SLOT
+from tests.model.matrix.registered import REGISTRATION, TIMELY
 from tests.model.matrix.wire import Call, Point
 from tests.model.matrix.world import Actor, Crash, World
 
@@ -214,8 +215,11 @@ def _foreign(world: World, actor: Actor, call: Call) -> Any:
     return call.effect()
 
 
+_DOCUMENTS = {JOURNAL: "journal", SLOT: "staged", CONSUMER: "consumer", REGISTRATION: "registration"}
+
+
 def _document(place: Any) -> str:
-    return {JOURNAL: "journal", SLOT: "staged", CONSUMER: "consumer"}.get(place, "consumer")
+    return _DOCUMENTS.get(place, "consumer")
 
 
 def _jump(seconds: float) -> Struck:
@@ -238,7 +242,7 @@ def _kill_after(world: World, actor: Actor, call: Call) -> Any:
 def _stopped(world: World, actor: Actor, call: Call) -> Any:
     """SIGSTOP before the request leaves; another process takes over; SIGCONT."""
     world.session(world.host())
-    if call.verb == "install":  # a client does not send what its deadline is over for
+    if call.verb in TIMELY:  # a client does not send what its deadline is over for
         raise Transient("no answer in time")
     return call.effect()
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from rotator.engine.reconciler import Transition
 from rotator.ports import Accepted, Lease, Minted
+from rotator.providers.oauth import kept_token
 from rotator.rotation import events as ev
 from rotator.rotation.answers import read_staged
 from rotator.rotation.credential import VaultPath
@@ -21,6 +22,8 @@ from tests.kit.promises import UNDER_WAY, Violation, hold, secret
 from tests.kit.store import FakeVault
 from tests.model.matrix.clocks import Time
 from tests.model.matrix.kinds import CUT_OVER, GRACED, SLOTTED, Kind, Truth
+from tests.model.matrix.registered import KEY as REGISTRATION_KEY
+from tests.model.matrix.registered import REGISTRATION
 
 KEY = b"key of the fingerprints"
 JOURNAL, SLOT = VaultPath("secret", "rotator/journal/blog/bot"), VaultPath("secret", "rotator/staged/blog/bot")
@@ -165,6 +168,23 @@ class Judge:
         current = self.latest.current if self.latest else None
         value = self.read_now()
         return not value or (current is not None and Secret(value).fingerprint(KEY) != current.fingerprint)
+
+    @property
+    def has_registration(self) -> bool:
+        """Whether Vault has the registration access token that the server takes."""
+        return self.vault.get(REGISTRATION).text(REGISTRATION_KEY) == self.truth.client.token
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the registration can be changed: there is a token, and none that an answer called refused."""
+        if self.truth.sort is not Kind.REGISTERED:
+            return True
+        return self.has_registration and not kept_token.is_refused(self.vault.get(REGISTRATION))
+
+    def loses(self) -> None:
+        """I3: a registration access token is lost with an answer that never arrived, or by what people do to it."""
+        answers = len(self.truth.client.lost) + ("registration" in self.lost)
+        hold(promises.loses("the registration access token", answers=answers))
 
     def forget(self) -> None:
         """The journal is gone, and with it what it knew."""

@@ -8,12 +8,14 @@ from typing import Any
 from tests.model.matrix.faults import Cell, Trouble
 from tests.model.matrix.kinds import Kind
 from tests.model.matrix.stories import Story
+from tests.model.matrix.world import TOKEN_LOST
 
 GOES_ON, AGAIN, VISIT_AGAIN, ANOTHER = "goes on", "step again", "visit again", "another goes on"
 ATTEMPT, ROTATION, LEFT_OVER = "next attempt", "next rotation", "next rotation, one left over"
 FOREIGN, DELETED, PERSON = "held: foreign_write", "held: deleted_by_operator", "held: needs_person"
 KEPT, WAITS = "not taken back", "waits longer"
 T = Trouble
+TOKEN = TOKEN_LOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,39 @@ GONE, URGENT, BY_HAND = "a verified candidate is gone", "an emergency in the gra
 AGED, DEAF, TOGETHER = "a proof grows old", "a server ends nothing", "a server ends all tokens"
 UNPUBLISHED = f"{GONE}|{AGED}"  # stories in which a Publish ends without a publication
 JOURNAL = "read journal|write journal"
+TOKEN_DOCUMENT = "read registration|write registration"
+NEXT_TOKEN = "Install: write registration (2)|Revoke: write registration (2)"
+TOLD = "Install: get client|Install: put client|Install: get client (2)"
+LAST_LOOK = "Revoke: get client (3)"
+SEEN = f"Install: get client (2)|{LAST_LOOK}"
 NO_ANSWER = (T.LOST_BEFORE, T.LOST_AFTER, T.LATE, T.GARBAGE, T.BROKEN, T.BUSY)
 NO = (T.REFUSED, T.FORBIDDEN)
 UNTRACED = "the visit that broke may have told the old value without a trace: the next one waits for that"
 
 RULES: tuple[Rule, ...] = (
+    # a registration access token, which each update replaces (RFC 7592)
+    _rule(
+        TOKEN,
+        "the answer had the next token, and nobody else has it",
+        T.LOST_AFTER,
+        T.GARBAGE,
+        T.KILL_AFTER,
+        calls="put client",
+    ),
+    _rule(TOKEN, "the next token died with the process that was to write it", T.KILL_BEFORE, points=NEXT_TOKEN),
+    _rule(TOKEN, "what changes the registration is gone", T.WIPED, T.FOREIGN, calls=TOKEN_DOCUMENT),
+    _rule(TOKEN, "what changes the registration is gone", T.DELETED, calls="read registration"),
+    _rule(GOES_ON, "a deletion moves no version: the write brings the token back", T.DELETED, calls=TOKEN_DOCUMENT),
+    _rule(GOES_ON, "the next token is written over the new version, beside their key", T.LOST_CAS, points=NEXT_TOKEN),
+    _rule(AGAIN, "no update is sent that could not be noted", T.LOST_CAS, calls="write registration"),
+    _rule(ATTEMPT, "told, but its value cannot be read back to be proven", T.WIPED, points=TOLD),
+    _rule(
+        ROTATION,
+        "a token that was called refused at the last look is told with the next change",
+        T.MINTER,
+        points=LAST_LOOK,
+    ),
+    _rule(GOES_ON, "what the set has by now is proven at the token endpoint", *NO, points=SEEN),
     # the look at what consumers find, and at what is renewed
     _rule(VISIT_AGAIN, "the next visit looks again", *NO_ANSWER, *NO, points="Visit: read consumer"),
     _rule(GOES_ON, "nothing is decided by it", T.AHEAD, T.STOPPED, T.OVERTAKEN, points="Visit: read consumer"),

@@ -13,7 +13,7 @@ from tests.model.matrix.faults import Cell, Trouble, impossible, strike
 from tests.model.matrix.judge import Violation
 from tests.model.matrix.stories import Story, opened, settle
 from tests.model.matrix.wire import Call, Point, watched
-from tests.model.matrix.world import Actor, Stuck, World
+from tests.model.matrix.world import TOKEN_LOST, Actor, Stuck, World
 
 LONGER = 300.0  # seconds
 
@@ -114,6 +114,8 @@ def outcome(run: Run) -> str:
     held = [end for end in run.ends if end.startswith("held") and end not in plain.ends]
     if held:
         return held[0]
+    if TOKEN_LOST in run.ends:
+        return TOKEN_LOST
     if run.kept:
         return "not taken back"
     if run.left:

@@ -116,10 +116,11 @@ NO_MORE = Limits(settle=timedelta(seconds=10), mints_per_day=1)
 
 
 def _stories() -> tuple[Story, ...]:
-    whole = tuple(Story("a rotation", kind, _ask) for kind in Kind if kind is not Kind.PERSON)
+    whole = tuple(Story("a rotation", kind, _ask) for kind in Kind if kind not in (Kind.PERSON, Kind.REGISTERED))
     looked, burned = frozenset({"Look"}), frozenset({"Burn"})
     return (
         *whole,
+        Story("a rotation", Kind.REGISTERED, _ask, shows=frozenset({"Install", "Revoke"})),
         Story("a person enters the value", Kind.PERSON, _by_hand, shows=frozenset({"Install", "Poll", "Verify"})),
         Story("a mint without an answer", Kind.NAMED, _ask, shows=looked | burned | {"Sweep"}, before=LOST_MINT),
         Story("a mint without an answer", Kind.EXPIRING, _ask, shows=looked | burned, before=LOST_MINT),

@@ -11,6 +11,7 @@ from tests.model.matrix.rules import RULES, Rule, expected
 from tests.model.matrix.run import outcome, perform, rows
 from tests.model.matrix.stories import STORIES, Story
 from tests.model.matrix.wire import Point
+from tests.model.matrix.world import TOKEN_LOST
 
 FILE = Path(__file__).with_name("MATRIX.md")
 SHORT = {
@@ -23,6 +24,7 @@ SHORT = {
     "next rotation, one left over": "rotation, **left over**",
     "waits longer": "waits",
     "not taken back": "kept",
+    TOKEN_LOST: "token",
     "held: foreign_write": "held foreign",
     "held: deleted_by_operator": "held deleted",
     "held: needs_person": "held person",
@@ -36,6 +38,7 @@ LEGEND = {
     "rotation": "given up or due again; the next rotation succeeds. **left over**: a refused key lives on in its slot",
     "waits": "converges, but waits for a clock or for a person's pause",
     "kept": "an undo is given up; what is published stays",
+    "token": "a person gets another registration access token; then it goes on",
     "held …": "a person must act; released, it converges",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rotator.providers.oauth.registration import Registration, _Held
 from rotator.rotation import decide, procedures, steps
 from rotator.rotation import events as ev
 from rotator.rotation.procedures import install, publish, retire
@@ -83,6 +84,15 @@ def test_a_pause_that_ignores_retry_after_is_caught(monkeypatch):
         lambda seen, step, reason, retry_after=None, **_: faulted(seen.at, step, reason),
     )
     assert broken(Kind.NAMED, "Revoke", "revoke", Trouble.BUSY).startswith("429")
+
+
+def test_a_registration_token_that_is_not_written_down_at_once_is_caught(monkeypatch):
+    async def keep(registration, held, fresh, kept):
+        return _Held(held.document, fresh)
+
+    assert not broken(Kind.REGISTERED, "Install", "get client", Trouble.LOST_BEFORE, nth=2)
+    monkeypatch.setattr(Registration, "_keep", keep)
+    assert broken(Kind.REGISTERED, "Install", "get client", Trouble.LOST_BEFORE, nth=2).startswith("I3")
 
 
 def ends_by_value(name: str) -> str:

@@ -17,6 +17,7 @@ from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
 from rotator.engine.strays import sweep
 from rotator.ports import Conflict, Fault, Installation, Transient
 from rotator.rotation.credential import Credential, Limits, OnForeign, Retirement, VaultPath
+from rotator.rotation.phases import AwaitingState
 from rotator.rotation.procedures import operators
 from rotator.rotation.record import Held, HoldReason, Phase, PublishedValue, Record, Token
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
@@ -27,8 +28,11 @@ from tests.kit.store import FakeStore, FakeVault
 from tests.model.matrix.clocks import HostClock, Time
 from tests.model.matrix.judge import CONSUMER, ELSEWHERE, JOURNAL, KEY, SLACK, SLOT, Judge
 from tests.model.matrix.kinds import GRACED, Kind, Truth
+from tests.model.matrix.registered import KEY as REGISTRATION_KEY
+from tests.model.matrix.registered import REGISTRATION, WiredRegistration
 from tests.model.matrix.wire import Call, Point, Wire, WiredProvider, WiredStore, drive
 
+TOKEN_LOST = "a person gets another registration access token"
 TTL = 30.0
 TRIES = 4  # of a person to end a hold
 PATIENCE = 1.25 * TTL + 1
@@ -62,6 +66,10 @@ class Actor:
         world = self.world
         store = WiredStore(world.wire, FakeStore(world.vault), world.time.now, self)
         provider = WiredProvider(world.wire, world.truth.provider, self)
+        if world.kind is Kind.REGISTERED:
+            provider = WiredRegistration(
+                world.wire, world.truth.provider, self, store=FakeStore(world.vault), clock=self.clock
+            )
         installation = Installation("home", KEY)
         self.dependencies = Dependencies(
             store, provider, self.clock, installation, SLOT, lambda: f"nonce-{next(world.numbers)}"
@@ -73,6 +81,11 @@ class Actor:
             self.hears,
             stopping=lambda: self.stopping,
         )
+
+    def ends(self) -> None:
+        """What only this process knew is lost."""
+        if isinstance(self.dependencies.provider, WiredRegistration):
+            self.dependencies.provider.ends()
 
     def hears(self, transition: Transition) -> None:
         """A transition."""
@@ -170,6 +183,8 @@ class World:
             ),
             limits=self.limits,
         )
+        if self.kind is Kind.REGISTERED:
+            self.vault.overwrite(REGISTRATION, {REGISTRATION_KEY: self.truth.client.token})
         self.actor = self.host()
 
     def host(self) -> Actor:
@@ -178,6 +193,7 @@ class World:
 
     def replace(self) -> Actor:
         """The process is gone for good: another one goes on."""
+        self.actor.ends()
         self.actor = self.host()
         return self.actor
 
@@ -246,6 +262,17 @@ class World:
         """The person whose hands are needed reads the staged value and enters it."""
         if value := self.judge.staged_value():
             self.truth.slots.kept["1"] = Secret(value.reveal())
+
+    def renew(self) -> None:
+        """A person writes a registration access token that the server takes, another one if it was lost."""
+        client = self.truth.client
+        if not self.judge.has_registration:
+            self.ends.append(TOKEN_LOST)
+            self.judge.loses()
+            client.lost.clear()
+            client.another()
+        self.vault.overwrite(REGISTRATION, {REGISTRATION_KEY: client.token})
+        self.judge.lost.discard("registration")
 
     def free_slot(self, record: Record) -> None:
         """Both slots hold what must live on: a person ends the older one, as they are told."""
@@ -329,6 +356,10 @@ class World:
                 self.ends.append("seen at the next look")
                 self.wish()
                 self._rest()
+        if not self.judge.may_change:
+            self.ends.append("seen at the next rotation")
+            self.wish()
+            self._rest()
         self.sweep()
         if self.judge.staged_value() and not self.record.slot_full:  # by an actor that nobody waited for
             self.ends.append("the slot is emptied at the next rotation")
@@ -374,9 +405,24 @@ class World:
             return True
         if record.phase is Phase.SETTLED and record.failure and record.failure.reason == "no slot is free":
             self.free_slot(record)
+        if self.kind is Kind.REGISTERED:
+            return self._asked_for_a_token(record)
         if record.phase is Phase.AWAITING:
             self.time.move(90)
             self.paste()
+        return False
+
+    def _asked_for_a_token(self, record: Record) -> bool:
+        """Whether a person was asked for a registration access token, or for the right to use it, and helped."""
+        said = record.state.awaiting if isinstance(record.state, AwaitingState) else ""
+        said = said or (record.failure.reason if record.failure else "")
+        if record.phase is not Phase.AWAITING and "get another one" not in said:
+            return False
+        self.time.move(90)
+        if "get another one" in said:
+            self.renew()
+        if record.phase is Phase.AWAITING and record.candidate is None:
+            self.wish()
         return False
 
     @property
