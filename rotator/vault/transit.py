@@ -17,6 +17,7 @@ from rotator.ports import Refused, StoreRefused, Transient
 from rotator.vault.hvac_adapter import VaultResponse
 from rotator.vault.session import Session
 
+_BITS = ("256", "384", "512")  # of the hash, at the end of the algorithm's name; an ed25519 key has its own
 _SCHEMES = {"PS": "pss", "RS": "pkcs1v15"}  # by the beginning of the algorithm's name; for other keys it is not read
 _ED25519 = bytes.fromhex("302a300506032b6570032100")  # what stands before the 32 bytes in an SPKI (RFC 8410, section 4)
 
@@ -51,7 +52,7 @@ class TransitKey:
                 self._name,
                 hash_input=b64encode(message).decode(),
                 key_version=version,
-                hash_algorithm=f"sha2-{algorithm[2:]}" if algorithm[2:].isdigit() else "sha2-512",
+                hash_algorithm=f"sha2-{algorithm[2:]}" if algorithm[2:] in _BITS else "sha2-512",
                 signature_algorithm=_SCHEMES.get(algorithm[:2], "pss"),
                 marshaling_algorithm="jws",
                 salt_length="hash",

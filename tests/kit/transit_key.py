@@ -78,5 +78,5 @@ class OneVersion:
     async def sign(self, algorithm: str, message: bytes) -> bytes:
         if self.key is None:
             raise StoreRefused("Vault answered 403")
-        signer: Any = jwt.get_algorithm_by_name(algorithm)
+        signer: Any = jwt.get_algorithm_by_name("EdDSA" if algorithm == "Ed25519" else algorithm)
         return bytes(signer.sign(message, self.key))

@@ -18,8 +18,8 @@ AnyPublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Pub
 
 
 class Algorithm(StrEnum):
-    """A signing algorithm (RFC 7518; EdDSA: RFC 8037, for Ed25519 only). PSnnn has a salt as long as its hash, ESnnn a
-    signature of two raw numbers."""
+    """A signing algorithm (RFC 7518; EdDSA: RFC 8037, for Ed25519 only; Ed25519: the same by its name of RFC 9864).
+    PSnnn has a salt as long as its hash, ESnnn a signature of two raw numbers."""
 
     PS256 = "PS256"
     PS384 = "PS384"
@@ -31,6 +31,7 @@ class Algorithm(StrEnum):
     ES384 = "ES384"
     ES512 = "ES512"
     EDDSA = "EdDSA"
+    ED25519 = "Ed25519"
     HS256 = "HS256"  # by a shared secret, as the other two
     HS384 = "HS384"
     HS512 = "HS512"
@@ -46,6 +47,7 @@ class _Sort:
     make: Callable[[], PrivateKey]
 
 
+_EDWARDS = _Sort("an Ed25519 key", "", "ed25519", ed25519.Ed25519PrivateKey.generate)
 _SORTS: dict[Algorithm, _Sort] = {  # of all others: an RSA key
     Algorithm.ES256: _Sort(
         "an EC key on P-256", "secp256r1", "ecdsa-p256", lambda: ec.generate_private_key(ec.SECP256R1())
@@ -56,7 +58,8 @@ _SORTS: dict[Algorithm, _Sort] = {  # of all others: an RSA key
     Algorithm.ES512: _Sort(
         "an EC key on P-521", "secp521r1", "ecdsa-p521", lambda: ec.generate_private_key(ec.SECP521R1())
     ),
-    Algorithm.EDDSA: _Sort("an Ed25519 key", "", "ed25519", ed25519.Ed25519PrivateKey.generate),
+    Algorithm.EDDSA: _EDWARDS,
+    Algorithm.ED25519: _EDWARDS,
 }
 _OF_RSA = tuple(each for each in Algorithm if each.startswith(("PS", "RS")))
 _HASHES = {Algorithm.HS256: "sha256", Algorithm.HS384: "sha384", Algorithm.HS512: "sha512"}
@@ -102,6 +105,12 @@ class SharedKey:
 
 def _least(algorithm: Algorithm) -> int:
     return int(algorithm[2:]) // 8
+
+
+def other_names(algorithm: str) -> tuple[Algorithm, ...]:
+    """The further names of the same signatures by the same keys."""
+    sort = _SORTS.get(Algorithm(algorithm))
+    return tuple(each for each, known in _SORTS.items() if known is sort and each != algorithm)
 
 
 def generate(algorithm: Algorithm, bits: int) -> PrivateKey:

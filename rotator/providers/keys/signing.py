@@ -80,7 +80,7 @@ class PublicKey:
     def verifies(self, algorithm: Algorithm, message: bytes, signature: bytes) -> bool:
         """Whether this key made the signature. Raises UnusableKey when key and algorithm do not fit."""
         check_fit(algorithm, self.key)
-        checker: Any = get_algorithm_by_name(algorithm.value)
+        checker = _implementation(algorithm)
         return bool(checker.verify(message, self.key, signature))
 
 
@@ -111,7 +111,7 @@ class LocalSigner:
     async def sign(self, algorithm: str, message: bytes) -> bytes:
         """See `Signer`. Raises UnusableKey when key and algorithm do not fit."""
         check_fit(Algorithm(algorithm), self._key.public_key())
-        signer: Any = get_algorithm_by_name(algorithm)
+        signer = _implementation(Algorithm(algorithm))
         return bytes(signer.sign(message, self._key))
 
 
@@ -143,6 +143,11 @@ def public_text(value: Secret) -> str | None:
     text = value.reveal().strip()
     alone = text.startswith(_BEGIN) and text.endswith(_END) and text.count("-----BEGIN") == 1
     return text if alone else None
+
+
+def _implementation(algorithm: Algorithm) -> Any:
+    """PyJWT 2.15.1 knows Ed25519 by its older name only."""
+    return get_algorithm_by_name(Algorithm.EDDSA if algorithm is Algorithm.ED25519 else algorithm.value)
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rotator.ports import Fault, Refused, Transient
 from rotator.providers.http.client import HttpClient
+from rotator.providers.keys.algorithms import other_names
 from rotator.providers.oauth.config import ENDPOINT_URLS, AccessTokenOptions, ClientOptions, OAuthTargetConfig
 from rotator.providers.oauth.discovery import Discovery, Endpoints, Unbelievable, merged
 from rotator.rotation.credential import Credential
@@ -77,7 +78,9 @@ def _client(credential: Credential[ClientOptions], told: Endpoints) -> Iterator[
     if told.auth_methods is not None and method not in told.auth_methods:
         yield f"{said} {method} among the ways in which a client may prove itself: {_shown(told.auth_methods)}"
     elif method.endswith("_jwt") and told.algorithms is not None and client.algorithm not in told.algorithms:
-        yield f"{said} {client.algorithm} among the algorithms of assertions: {_shown(told.algorithms)}"
+        same = [each for each in other_names(client.algorithm) if each in told.algorithms]
+        remedy = f'; it has the same under another name: set algorithm = "{same[0]}"' if same else ""
+        yield f"{said} {client.algorithm} among the algorithms of assertions: {_shown(told.algorithms)}{remedy}"
     grant = client.grant if isinstance(client, AccessTokenOptions) else "client_credentials"
     if told.grants is not None and grant not in told.grants:
         yield f"{said} the grant {grant}: {_shown(told.grants)}"

@@ -11,7 +11,8 @@ from rotator.rotation.secret import SecretRef
 
 MOUNT_AND_NAME = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
 SigningAlgorithm = Literal[
-    "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
+    "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+    "HS256", "HS384", "HS512",
 ]  # fmt: skip
 AuthMethod = Literal[
     "client_secret_post", "client_secret_basic", "client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"

@@ -54,7 +54,9 @@ def _patience(rules: Rules, *, lacks: bool) -> float:
 def _keys(application: Application) -> dict[str, Any]:
     try:
         told = json.loads(application.jwks() if application.jwks else "")["keys"]
-        found = {each["kid"]: jwt.PyJWK(each).key for each in told}
+        found = {
+            each["kid"]: jwt.PyJWK({name: part for name, part in each.items() if name != "alg"}).key for each in told
+        }
     except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError):
         return {}
     if any("d" in each for each in told):

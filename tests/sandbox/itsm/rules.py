@@ -61,7 +61,7 @@ class Rules:
 
 PRESETS = {
     "keycloak": Rules(
-        algorithms=(*RSA_AND_EC, "EdDSA"),
+        algorithms=(*RSA_AND_EC, "EdDSA", "Ed25519"),
         jwks_cache=inf,
         jwks_asks_again=True,
         jwks_rests=10.0,

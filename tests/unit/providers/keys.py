@@ -35,7 +35,13 @@ def ed_key() -> ed25519.Ed25519PrivateKey:
 def key_for(algorithm: str) -> Any:
     """A key that signs with this algorithm, one for all."""
     curves = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
-    return ed_key() if algorithm == "EdDSA" else ec_key(curves[algorithm]) if algorithm in curves else rsa_key()
+    return (
+        ed_key()
+        if algorithm in ("EdDSA", "Ed25519")
+        else ec_key(curves[algorithm])
+        if algorithm in curves
+        else rsa_key()
+    )
 
 
 def private_pem(key: Any) -> Secret:

@@ -106,7 +106,7 @@ async def test_a_second_jose_library_accepts_every_algorithm_and_agrees_on_the_t
     key, public = KEYS[algorithm], public_pem(KEYS[algorithm])
     value = await signed(draft(form(algorithm=algorithm), key_of(algorithm), "j", NOW, NOW + LIFE), _signer(key))
     kinds = {"P": jwk.RSAKey, "R": jwk.RSAKey, "E": jwk.ECKey}
-    imported = (jwk.OKPKey if algorithm is Algorithm.EDDSA else kinds[algorithm[0]]).import_key(public)
+    imported = (jwk.OKPKey if algorithm in ("EdDSA", "Ed25519") else kinds[algorithm[0]]).import_key(public)
     token = joserfc.decode(value.reveal(), imported, algorithms=[algorithm.value])
     assert token.claims["jti"] == "j"
     assert imported.thumbprint() == token.header["kid"]
@@ -116,7 +116,9 @@ def _signer(key: Any) -> LocalSigner:
     return LocalSigner(private_pem(key))
 
 
-@pytest.mark.parametrize(("algorithm", "length"), [("ES256", 64), ("ES384", 96), ("ES512", 132), ("EdDSA", 64)])
+@pytest.mark.parametrize(
+    ("algorithm", "length"), [("ES256", 64), ("ES384", 96), ("ES512", 132), ("EdDSA", 64), ("Ed25519", 64)]
+)
 async def test_a_signature_on_a_curve_is_raw_bytes(algorithm: str, length: int) -> None:
     chosen = Algorithm(algorithm)
     value = await signed(
@@ -216,7 +218,7 @@ MISFITS = [
     ("PS256", ec_key(), "an EC key on P-256", 'set algorithm = "ES256", or give an RSA key'),
     ("ES256", ec_key("secp384r1"), "an EC key on P-384", 'set algorithm = "ES384", or give an EC key on P-256'),
     ("ES512", ec_key("secp384r1"), "an EC key on P-384", 'set algorithm = "ES384", or give an EC key on P-521'),
-    ("RS512", ed_key(), "an Ed25519 key", 'set algorithm = "EdDSA", or give an RSA key'),
+    ("RS512", ed_key(), "an Ed25519 key", 'set algorithm = "EdDSA" or "Ed25519", or give an RSA key'),
     ("EdDSA", ec_key("secp521r1"), "an EC key on P-521", 'set algorithm = "ES512", or give an Ed25519 key'),
 ]
 

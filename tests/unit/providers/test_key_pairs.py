@@ -56,7 +56,12 @@ def key() -> HandTransitKey:
 async def test_a_key_that_does_not_exist_is_made_of_the_type_that_the_algorithm_needs(key: HandTransitKey) -> None:
     await new(pairs(key))
     assert (key.sort, key.rotations, len(key.made)) == ("ecdsa-p256", 0, 1)
-    for algorithm, sort in (("ES384", "ecdsa-p384"), ("ES512", "ecdsa-p521"), ("EdDSA", "ed25519")):
+    for algorithm, sort in (
+        ("ES384", "ecdsa-p384"),
+        ("ES512", "ecdsa-p521"),
+        ("EdDSA", "ed25519"),
+        ("Ed25519", "ed25519"),
+    ):
         another = HandTransitKey()
         made = TransitPairs(another, "transit/crm", Algorithm(algorithm), 3072)
         pair = await made.opened(await new(made))
@@ -151,7 +156,7 @@ async def test_consumers_are_told_which_version_to_sign_with_and_no_private_key_
 
 
 @pytest.mark.parametrize("transit", [False, True])
-@pytest.mark.parametrize("algorithm", ["RS384", "PS512", "ES384", "ES512", "EdDSA"])
+@pytest.mark.parametrize("algorithm", ["RS384", "PS512", "ES384", "ES512", "EdDSA", "Ed25519"])
 async def test_a_pair_of_any_algorithm_joins_the_set_is_accepted_and_ends(
     clock: HandClock, algorithm: str, transit: bool
 ) -> None:

@@ -32,44 +32,57 @@ async def test_check_has_nothing_to_say_of_settings_that_agree(world: desk.Desk)
     assert await audited(world) == []
 
 
-@pytest.mark.parametrize(
-    ("says", "options", "words"),
-    [
-        pytest.param(
-            {"token_endpoint_auth_methods_supported": ["client_secret_basic"]},
-            {"signing_key": None},
-            "crm: the server does not list client_secret_post among the ways in which a client may prove itself:"
-            " client_secret_basic",
-            id="method",
-        ),
-        pytest.param(
-            {"token_endpoint_auth_methods_supported": ["tls_client_auth"]},
-            {},
-            "crm: the server does not list private_key_jwt among the ways",
-            id="assertions",
-        ),
-        pytest.param(
-            {"token_endpoint_auth_signing_alg_values_supported": ["ES512", "EdDSA"]},
-            {},
-            "crm: the server does not list PS256 among the algorithms of assertions: ES512, EdDSA",
-            id="algorithm",
-        ),
-        pytest.param(
-            {"grant_types_supported": ["authorization_code"]},
-            {},
-            "crm: the server does not list the grant client_credentials: authorization_code",
-            id="grant",
-        ),
-        pytest.param(
-            {"scopes_supported": ["openid", "read:sales"]},
-            {},
-            "crm: the server does not list the scope all; a server may know more scopes than it lists",
-            id="scope",
-        ),
-        pytest.param({"scopes_supported": ["openid"]}, {}, "", id="a list of OpenID's scopes alone"),
-        pytest.param({"jwks_uri": None}, {}, "", id="no key set"),
-    ],
-)
+COMPARED = [  # what the document says, settings, words
+    pytest.param(
+        {"token_endpoint_auth_methods_supported": ["client_secret_basic"]},
+        {"signing_key": None},
+        "crm: the server does not list client_secret_post among the ways in which a client may prove itself:"
+        " client_secret_basic",
+        id="method",
+    ),
+    pytest.param(
+        {"token_endpoint_auth_methods_supported": ["tls_client_auth"]},
+        {},
+        "crm: the server does not list private_key_jwt among the ways",
+        id="assertions",
+    ),
+    pytest.param(
+        {"token_endpoint_auth_signing_alg_values_supported": ["ES512", "EdDSA"]},
+        {},
+        "crm: the server does not list PS256 among the algorithms of assertions: ES512, EdDSA",
+        id="algorithm",
+    ),
+    pytest.param(
+        {"token_endpoint_auth_signing_alg_values_supported": ["Ed25519", "PS256"]},
+        {"algorithm": "EdDSA"},
+        "does not list EdDSA among the algorithms of assertions: Ed25519, PS256; it has the same under another"
+        ' name: set algorithm = "Ed25519"',
+        id="algorithm by its older name",
+    ),
+    pytest.param(
+        {"token_endpoint_auth_signing_alg_values_supported": ["EdDSA"]},
+        {"algorithm": "Ed25519"},
+        'under another name: set algorithm = "EdDSA"',
+        id="algorithm by its newer name",
+    ),
+    pytest.param(
+        {"grant_types_supported": ["authorization_code"]},
+        {},
+        "crm: the server does not list the grant client_credentials: authorization_code",
+        id="grant",
+    ),
+    pytest.param(
+        {"scopes_supported": ["openid", "read:sales"]},
+        {},
+        "crm: the server does not list the scope all; a server may know more scopes than it lists",
+        id="scope",
+    ),
+    pytest.param({"scopes_supported": ["openid"]}, {}, "", id="a list of OpenID's scopes alone"),
+    pytest.param({"jwks_uri": None}, {}, "", id="no key set"),
+]
+
+
+@pytest.mark.parametrize(("says", "options", "words"), COMPARED)
 async def test_check_compares_clients_with_the_document(
     world: desk.Desk, says: dict[str, Any], options: dict[str, Any], words: str
 ) -> None:
