@@ -42,8 +42,8 @@ _WRITE = timedelta(seconds=30)  # for the write after an update
 _MOST_SHOWN, _LONGEST_KID = 8, 60  # keys, and characters of each, that are shown
 _ANOTHER = (
     "on Keycloak it is made anew at Clients, NAME, Credentials, Registration access token; Ory Hydra 2.3.0 makes one"
-    " only with a client, so there delete the client by its admin API and create it again, with the same client_id"
-    " and the public keys that it had"
+    " only with a client, so there delete the client by its admin API and create it again at once, with the same"
+    " client_id and the public keys that it had: until then its consumers are refused"
 )
 _BY_ITS_ID = (
     "; Keycloak 26.5.1 answers an update so where the client's internal id is not its client_id: make the client"
