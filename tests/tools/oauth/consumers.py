@@ -30,6 +30,7 @@ class Uses:
     count: int = 0
     refused: int = 0
     unanswered: int = 0  # the server or Vault gave no answer
+    refusals: list[tuple[float, float]] = field(default_factory=list, repr=False)  # monotonic: begun, answered
     gap: float = 0.0  # seconds, the longest
     beyond: float = 0.0  # seconds, the most by which a gap was longer than the work, by the round trips in it
     spent: float = 0.0  # seconds in all: what is read from Vault, and shown to the server
@@ -47,10 +48,10 @@ class Uses:
             f" {f'{self.unanswered} without an answer, ' if self.unanswered else ''}longest gap {self.gap:.2f} s"
         )
 
-    def over(self, seconds: float, slowest: float) -> None:
-        """A gap is over in which a use took so long at most."""
+    def over(self, seconds: float, slowest: float, silent: float) -> None:
+        """A gap is over in which an answered use took so long at most, and so long nothing was answered."""
         self.gap = max(self.gap, seconds)
-        self.beyond = max(self.beyond, seconds - (OWN + CALLS * slowest))
+        self.beyond = max(self.beyond, seconds - (OWN + CALLS * slowest + silent))
 
     @property
     def old(self) -> list[dict[str, str]]:
@@ -100,7 +101,7 @@ def exchanged(token_url: str, assertion: str, scope: str, client: str = "") -> t
 
 def consume(journey: Journey, path: str, use: Use, over: threading.Event, uses: Uses) -> None:
     """Read and use, until it is over."""
-    since, slowest = None, 0.0
+    since, slowest, silent = None, 0.0, 0.0
     while not over.is_set():
         now = time.monotonic()
         try:
@@ -108,6 +109,7 @@ def consume(journey: Journey, path: str, use: Use, over: threading.Event, uses: 
             accepted = use(read)
         except OSError:  # Hydra over SQLite cuts a connection where it took ten seconds
             uses.unanswered += 1
+            silent += time.monotonic() - now
             continue
         took = time.monotonic() - now
         uses.seen[int(read["rotation"])] = read
@@ -115,14 +117,16 @@ def consume(journey: Journey, path: str, use: Use, over: threading.Event, uses: 
         uses.spent += took if accepted is not None else 0.0
         slowest = max(slowest, took) if since is not None else took
         if accepted and since is not None:
-            uses.over(now - since, slowest)
+            uses.over(now - since, slowest, silent)
             since = None
         elif accepted is False:
             uses.refused += 1
+            uses.refusals.append((now, now + took))
             since = now if since is None else since
+        silent = silent if since is not None else 0.0
         time.sleep(max(0.0, PACE - (time.monotonic() - now)))
     if since is not None:
-        uses.over(time.monotonic() - since, slowest)
+        uses.over(time.monotonic() - since, slowest, silent)
     uses.whole = True
 
 

@@ -41,4 +41,4 @@ def run(folder: Path, outside: str, clients: list[Client], password: str, _tls: 
         )
 
 
-OFFER = Offer(run, ("basic", "post", "password", "renewed"), token="/o/token/", revocation="/o/revoke_token/")
+OFFER = Offer(run, ("basic", "post", "password", "renewed", "public"), token="/o/token/", revocation="/o/revoke_token/")

@@ -87,7 +87,8 @@ class Hydra:
             )
             at = browser.sent_from(told["redirect_to"])
         fields = {"grant_type": "authorization_code", "code": _query(at)["code"], "redirect_uri": BACK}
-        status, told = form(f"{self.url}/oauth2/token", fields, basic(client))
+        fields |= {} if client.secret else {"client_id": client.name}
+        status, told = form(f"{self.url}/oauth2/token", fields, basic(client) if client.secret else {})
         assert status == 200, f"the code is refused: {status} {told.get('error')} {told.get('error_hint')}"
         return str(told["refresh_token"])
 
@@ -171,5 +172,6 @@ def _settings(folder: Path, issuer: str, public: int, admin: int) -> dict[str, A
     }
 
 
-NAMES = ("basic", "post", "ps256", "es384", "ps512", "renewed", "asserted", "pool", "transit", "key-url", "key-put")
+NAMES = ("basic", "post", "ps256", "es384", "ps512", "renewed", "public")
+NAMES += ("asserted", "pool", "transit", "key-url", "key-put")
 OFFER = Offer(run, NAMES, token="/oauth2/token", revocation="/oauth2/revoke")

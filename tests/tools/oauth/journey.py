@@ -24,6 +24,7 @@ from rotator.rotation.secret import Secret
 from tests.sandbox.environment import to_toml
 from tests.sandbox.openbao import OpenBao, OpenBaoError, free_port
 from tests.system.daemon import Daemon, until
+from tests.tools.oauth.proof import Figures
 
 PATIENCE = 300.0  # seconds for one command or one wait, on a busy machine
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -81,7 +82,8 @@ class Journey:
         self.targets: dict[str, dict[str, Any]] = {}
         self.credentials: dict[str, dict[str, Any]] = {}
         self.secrets: list[Secret] = []  # none of these may be in anything that is printed or logged
-        self.failed: list[str] = []
+        self.told: dict[str, tuple[bool, str]] = {}  # by title of a chapter: whether it held, and what came of it
+        self.figures = Figures()
         self.over = threading.Event()  # what goes on beside the main thread gives up
         self._began = time.monotonic()
         self._daemons: list[Daemon] = []
@@ -222,13 +224,14 @@ class Journey:
         try:
             mark, words = "held", story()
         except (AssertionError, OpenBaoError, OSError, LookupError, subprocess.TimeoutExpired) as fault:
-            self.failed.append(title)
             line = traceback.extract_tb(fault.__traceback__)[-1].lineno
             mark, words = "BROKE", f"{type(fault).__name__} (line {line}): {fault}"
+        self.told[title] = mark == "held", words
         say(f"  {mark:<6}{time.monotonic() - began:6.1f} s  {title:<44} {words}")
 
     def verdict(self) -> int:
         """The last line of the table, and the exit code."""
-        broken = f"; did not hold: {', '.join(self.failed)}" if self.failed else "; everything held"
+        failed = [title for title, (held, _) in self.told.items() if not held]
+        broken = f"; did not hold: {', '.join(failed)}" if failed else "; everything held"
         say(f"{time.monotonic() - self._began:.0f} s{broken}")
-        return 1 if self.failed else 0
+        return 1 if failed else 0

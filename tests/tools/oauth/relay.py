@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,15 +55,27 @@ class Gate:
 
 
 class Relay(HttpServer):
-    """Passes every call on to `upstream`. `own`: what is answered here, by the beginning of its path."""
+    """Passes every call on to `upstream`. `own`: what is answered here, by the beginning of its path.
 
-    def __init__(self, upstream: str = "", gate: Gate | None = None, own: dict[str, Own] | None = None) -> None:
+    `twist`: what becomes of an answer on its way; whoever sets it speaks in the server's name. `passed`: the paths of
+    all calls, in their order.
+    """
+
+    def __init__(
+        self,
+        upstream: str = "",
+        gate: Gate | None = None,
+        own: dict[str, Own] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.upstream = upstream
         self.gate = gate
         self.own: dict[str, Own] = {} if own is None else own
+        self.twist: Callable[[Heard, Reply], Reply] | None = None
+        self.passed: list[str] = []
         self._losing: Callable[[Heard], bool] | None = None
         self.lost = threading.Event()
-        super().__init__()
+        super().__init__(tls)
 
     def lose(self, which: Callable[[Heard], bool]) -> None:
         """The answer to the next call of this sort is lost; the call itself is not. `lost` is set when it was."""
@@ -71,11 +84,13 @@ class Relay(HttpServer):
 
     def answer(self, heard: Heard) -> Reply | None:
         path = urlsplit(heard.target).path
+        self.passed.append(path)
         own = next((told for begin, told in self.own.items() if path.startswith(begin)), None)
         try:
             told: Reply = own(heard) if own else forwarded(self.upstream, heard)
         except (OSError, HTTPException):
             return None
+        told = self.twist(heard, told) if self.twist else told
         if self._losing and self._losing(heard):
             self._losing = None
             self.lost.set()

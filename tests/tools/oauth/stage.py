@@ -7,17 +7,18 @@ import json
 import secrets
 import tempfile
 import threading
-from base64 import urlsafe_b64encode
+import time
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, load_pem_public_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from tests.kit.certificates import Authority
+from tests.kit.certificates import HERE, Authority, new_key, sign, written
 from tests.kit.http_server import Heard, Reply
 from tests.tools.oauth.consumers import LIMITS, Use, exchanging, opening, signing
 from tests.tools.oauth.journey import Journey, call
@@ -29,10 +30,24 @@ SETTLE = 5.0  # seconds
 KINDS = {"asserted": "client-assertion", "pool": "client-assertion", "transit": "client-assertion"}
 KINDS |= {"key-url": "assertion-key", "key-put": "assertion-key"}  # all others are access tokens
 METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "secret-jwt": "client_secret_jwt"}
-METHODS |= {"tls": "tls_client_auth", "password": "client_secret_basic", "renewed": "client_secret_basic"}
+METHODS |= {"tls": "tls_client_auth", "tls-self": "self_signed_tls_client_auth"}
+METHODS |= {"password": "client_secret_basic", "renewed": "client_secret_basic"}
 METHODS |= {"public": "none"}  # all others sign
 ALGORITHMS = {"es384": "ES384", "ps512": "PS512", "eddsa": "EdDSA", "key-put": "ES256", "secret-jwt": "HS256"}
+READ = ("private_key_jwt", "self_signed_tls_client_auth")  # the server reads a key set
+SHARED = {"renewed": 2, "key-url": 3, "key-put": 3}  # so many clients of a sort share the kills
 GRANTS = {"password": "password", "renewed": "refresh_token", "public": "refresh_token"}
+
+
+def sort(name: str) -> str:
+    """What a client is one of: `key-put-2` is another `key-put`."""
+    stem, _, number = name.rpartition("-")
+    return stem if number.isdigit() else name
+
+
+def sharing(name: str) -> tuple[str, ...]:
+    """All clients of a sort."""
+    return (name, *(f"{name}-{number}" for number in range(2, SHARED.get(name, 1) + 1)))
 
 
 def jwk(key: Any) -> dict[str, Any]:
@@ -61,11 +76,13 @@ class Stage:
         shown = journey.bao.call("GET", "transit/keys/shop")["data"]["keys"]["1"]["public_key"]
         public = [*(key.public_key() for key in self.keys.values()), load_pem_public_key(shown.encode())]
         self.set = {"keys": [jwk(each) for each in public]}
+        self.certificates = {name: self.certificate(name) for name in ("tls", "tls-self") if name in offer.names}
         self.stale = threading.Event()  # a set of ours is passed on as it was before, as by a cache
         self._sets: dict[str, Any] = {}
         self._uses: dict[str, Use] = {}
         relay.own["/jwks"] = self.read_set
-        self.clients = {name: self.client(name) for name in offer.names}
+        self.helped: dict[str, list[tuple[float, float]]] = {}  # monotonic: a person began to help, and had done it
+        self.clients = {each: self.client(each) for name in offer.names for each in sharing(name)}
         self.running: Running
 
     def read_set(self, heard: Heard) -> Reply:
@@ -80,23 +97,34 @@ class Stage:
                 self._sets[path] = json.loads(self.journey.document(f"public/{path.rpartition('/')[2]}")["jwks"])
         return 200, self._sets[path], JSON
 
+    def certificate(self, name: str) -> str:
+        """A file: by our authority, or by itself, and then it stands in the key set."""
+        if name == "tls":
+            return self.tls.issue(name)
+        key = new_key()
+        made = sign(key.public_key(), name, key, name, host=HERE)
+        shown = {**jwk(key.public_key()), "x5c": [b64encode(made.public_bytes(Encoding.DER)).decode()]}
+        self.set["keys"].append(shown)
+        return str(written(self.tls.folder / f"{name}.pem", made, key))
+
     def client(self, name: str) -> Client:
         """As the server has to know it."""
-        method, grant = METHODS.get(name, "private_key_jwt"), GRANTS.get(name, "client_credentials")
+        which = sort(name)
+        method, grant = METHODS.get(which, "private_key_jwt"), GRANTS.get(which, "client_credentials")
         signs = method in ("private_key_jwt", "client_secret_jwt")
         return Client(
             name,
             method,
             grant,
             secret=secrets.token_hex(32) if method.startswith("client_secret") else "",
-            algorithm=ALGORITHMS.get(name, "PS256") if signs else "",
-            jwks=self.address(name) if method == "private_key_jwt" and name != "key-put" else "",
-            key=jwk(self.keys["rsa"].public_key()) if name == "key-put" else {},
-            certificate=self.tls.issue(name) if name == "tls" else "",
+            algorithm=ALGORITHMS.get(which, "PS256") if signs else "",
+            jwks=self.address(name) if method in READ and which != "key-put" else "",
+            key=jwk(self.keys["rsa"].public_key()) if which == "key-put" else {},
+            certificate=self.certificates.get(name, ""),
         )
 
     def address(self, name: str) -> str:
-        return f"{self.relay.url}/jwks" + (f"/{name}" if name == "key-url" else "")
+        return f"{self.relay.url}/jwks" + (f"/{name}" if sort(name) == "key-url" else "")
 
     # --- settings ---------------------------------------------------------------------------------------------------
 
@@ -120,7 +148,7 @@ class Stage:
         """As settings have it."""
         name, scopes = client.name, list(self.offer.scopes)
         found: dict[str, Any] = {"target": "site", "path": f"apps/{name}", "client_id": name, "limits": LIMITS}
-        found |= {"kind": KINDS.get(name, "oauth-token"), "scopes": scopes, "probe": self.offer.probe}
+        found |= {"kind": KINDS.get(sort(name), "oauth-token"), "scopes": scopes, "probe": self.offer.probe}
         if client.secret:
             found |= {"client_secret": self.journey.secret(f"{name}-secret", client.secret)}
         if found["kind"] == "oauth-token":
@@ -166,6 +194,13 @@ class Stage:
 
     def help(self, name: str) -> None:
         """What a person does who is asked: another consent, or another registration access token."""
+        began = time.monotonic()
+        try:
+            self._help(name)
+        finally:
+            self.helped.setdefault(name, []).append((began, time.monotonic()))
+
+    def _help(self, name: str) -> None:
         client = self.clients[name]
         if client.grant == "refresh_token":
             self.journey.hand_over(name, self.running.consent(client))
@@ -182,7 +217,11 @@ class Stage:
         return self._uses.setdefault(name, self._use(name))
 
     def _use(self, name: str) -> Use:
-        kind, url, scope = KINDS.get(name), f"{self.running.upstream}{self.offer.token}", " ".join(self.offer.scopes)
+        kind, url, scope = (
+            KINDS.get(sort(name)),
+            f"{self.running.upstream}{self.offer.token}",
+            " ".join(self.offer.scopes),
+        )
         if kind is None:
             return opening(self.running.opens)
         return (signing if kind == "assertion-key" else exchanging)(url, scope)

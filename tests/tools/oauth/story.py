@@ -1,12 +1,12 @@
-"""The story that is told on every OAuth server: rotations under consumers, lost answers, leaks, kills, mistakes."""
+"""The story that is told on every OAuth server: rotations, leaks, lost answers, mistakes, kills and lies."""
 
 from __future__ import annotations
 
-import json
-import tempfile
 import threading
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import deepcopy
 from functools import partial
@@ -15,18 +15,40 @@ from urllib.parse import parse_qs
 
 from tests.kit.http_server import Heard
 from tests.system.daemon import Daemon, until
-from tests.system.nursery import shared
 from tests.tools.oauth.consumers import Uses, judged, watched
-from tests.tools.oauth.journey import PATIENCE, Journey, form, say
-from tests.tools.oauth.relay import Gate, Relay
+from tests.tools.oauth.journey import PATIENCE, Journey, fetch, form, say
+from tests.tools.oauth.kills import kills
+from tests.tools.oauth.lies import lies
+from tests.tools.oauth.proof import judged as sentences
+from tests.tools.oauth.relay import Relay
 from tests.tools.oauth.server import Offer, basic
 from tests.tools.oauth.stage import GRANTS, KINDS, Stage
 
 ROTATIONS = 10
+METHODS = "token_endpoint_auth_methods_supported"
 LATER = 2.0  # seconds; a set is read so much later than its cache says, which is less than `settle`
-KILLED = ("basic", "password", "renewed", "asserted", "key-url", "key-put")
-ASKING = ("renewed", "key-put")  # what a lost answer may cost a consent, or a registration access token
 LEAKED = ("basic", "password", "renewed", "ps256", "tls", "key-url", "key-put")
+
+
+# --- what there is to try -------------------------------------------------------------------------------------------
+
+OURS = {"client_credentials", "password", "refresh_token"}
+
+
+def offered(stage: Stage) -> str:
+    """Every grant that a service can use, and every method, that the server tells of; all that was tried, otherwise."""
+    clients = stage.clients.values()
+    grants, methods = {each.grant for each in clients}, {each.method for each in clients}
+    told: dict[str, Any] = {}
+    if issuer := str(stage.running.target.get("issuer", "")):
+        url = issuer.replace(stage.relay.url, stage.running.upstream)
+        told = fetch(urllib.request.Request(f"{url}/.well-known/openid-configuration"))[1]
+        assert told, f"{url} tells nothing"
+    theirs = set(told.get("grant_types_supported", ()))
+    left = sorted((theirs & OURS) - grants) + sorted(set(told.get(METHODS, ())) - methods)
+    assert not left, f"not tried: {', '.join(left)}"
+    not_ours = f"; grants for persons: {', '.join(sorted(theirs - OURS))}" if theirs else "; the server tells none"
+    return f"{', '.join(sorted(grants))}; {', '.join(sorted(methods))}{not_ours}"
 
 
 # --- rotations under consumers --------------------------------------------------------------------------------------
@@ -39,10 +61,10 @@ def rotations(stage: Stage, daemon: Daemon) -> None:
         for _ in range(ROTATIONS):
             again(stage, daemon, name)
 
-    seen = watched(stage.journey, {name: stage.use(name) for name in stage.clients}, turn)
+    seen = watched(stage.journey, {name: stage.use(name) for name in stage.offer.names}, turn)
     assert daemon.process.poll() is None, daemon.last_words()
     for name, uses in seen.items():
-        stage.journey.chapter(name, partial(judgement, stage, daemon, name, uses))
+        stage.journey.chapter(f"rotated: {name}", partial(judgement, stage, daemon, name, uses))
 
 
 def again(stage: Stage, daemon: Daemon, name: str) -> None:
@@ -58,11 +80,23 @@ def again(stage: Stage, daemon: Daemon, name: str) -> None:
 
 
 def judgement(stage: Stage, daemon: Daemon, name: str, uses: Uses) -> str:
-    said = judged(daemon, name, uses, cuts=name in GRANTS and stage.offer.ends)
+    cuts, found = name in GRANTS and stage.offer.ends, stage.journey.figures
+    found.rotated(len(uses.seen) - 1, uses.count, uses.refused, uses.gap, told=cuts and uses.beyond <= 0.0)
+    said = judged(daemon, name, uses, cuts=cuts)
     if KINDS.get(name) == "client-assertion":
         return f"{said}; they end by their date"
-    until(f"all {len(uses.old)} to end", lambda: all(stage.dead(name, each) for each in uses.old), 60.0, 0.5)
-    return f"{said}; {len(uses.old)} shown dead"
+    left = list(uses.old)
+
+    def ended() -> bool:
+        left[:] = [each for each in left if not stage.dead(name, each)]
+        return not left
+
+    with suppress(TimeoutError):
+        until(f"all {len(uses.old)} to end", ended, 60.0, 0.5)
+    dead = len(uses.old) - len(left)
+    found.shown(len(uses.old), dead)
+    assert not left, f"{said}; {dead} of {len(uses.old)} dead"
+    return f"{said}; {dead} shown dead"
 
 
 # --- a leak ---------------------------------------------------------------------------------------------------------
@@ -84,6 +118,7 @@ def leak(stage: Stage, name: str) -> str:
     thread.join()
     stage.works(name)
     assert told.returncode == 0, f"{told.returncode}: {told.stdout[-600:]}"
+    stage.journey.figures.leaks[name] = ended[0]
     return f"dead {ended[0]:.1f} s after the command began, which ended after {took:.1f} s"
 
 
@@ -146,105 +181,6 @@ def recovered(stage: Stage, daemon: Daemon, name: str, old: dict[str, str], aske
     daemon.begin(name)
     until("the next one", rotated, PATIENCE, 0.2)
     return f"a person was asked: {said[-230:]}"
-
-
-# --- kill -9 at every call ------------------------------------------------------------------------------------------
-
-
-class Lane:
-    """One credential in processes of its own, whose calls are counted on their way to Vault and to the server."""
-
-    def __init__(self, stage: Stage, name: str) -> None:
-        self.stage, self.name, self.gate = stage, name, Gate()
-        self.vault = Relay(stage.journey.bao.address, self.gate)
-        self.server = Relay(stage.running.upstream, self.gate, stage.running.own)
-        self.path = stage.journey.folder / f"lane-{name}.toml"
-        self.asked = 0
-        journey = stage.journey
-        text = json.dumps({"target": journey.targets["site"], "credential": journey.credentials[name]})
-        here = json.loads(text.replace(stage.relay.url, self.server.url))
-        here["target"] |= {"token_url": f"{self.server.url}{stage.offer.token}"}
-        here["target"] |= {"revocation_url": f"{self.server.url}{stage.offer.revocation}"}
-        here["target"]["settle"] = "1s"  # dozens of rotations: each wait is short
-        if KINDS.get(name) == "assertion-key":
-            here["credential"] |= {"assertion_life": "1s", "retire": {"after": "2s"}}
-            here["credential"] |= {"jwks_cache": "2s"} if "jwks" in here["credential"] else {}
-        at = journey.targets["site"]
-        here["target"] |= {"issuer": at["issuer"]} if "issuer" in at else {}  # each lane has its own address of it
-        here["target"] |= {"audience": at.get("audience", f"{stage.relay.url}{stage.offer.token}")}
-        journey.write(self.path, self.vault.url, {"site": here["target"]}, {name: here["credential"]}, {})
-
-    def now(self, at: int = 0) -> tuple[int, str]:
-        """`rotate now --wait`, killed at a call; its exit code and its words."""
-        self.gate.arm(at)
-        with tempfile.TemporaryFile() as out:
-            words = ("rotator", "-c", str(self.path), "now", self.name, "--wait", "--within", "40s")
-            child = shared().child(*words, output=out, errors=out)
-            self.gate.names(child)
-            code = child.wait(150.0)
-            out.seek(0)
-            said = out.read().decode()
-        self.stage.journey.keeps_still(said)
-        return code, said
-
-    def recover(self) -> float:
-        """Until a run ends well; a person helps where one is asked. Seconds."""
-        began = time.monotonic()
-        for _ in range(5):
-            code, said = self.now()
-            if code == 0:
-                self.stage.works(self.name)
-                return time.monotonic() - began
-            if "rotate now" in said and self.name in ASKING:
-                self.asked += 1
-                self.stage.help(self.name)
-        raise AssertionError(f"{self.name} does not recover from {self.gate.last}: {code} {said[-600:]}")
-
-    def run(self) -> str:
-        """Every call of an undisturbed rotation, and of those that a kill brings."""
-        self.recover()
-        at, kills, longest, over = 0, 0, 0.0, self.stage.journey.over
-        while not over.is_set():
-            at += 1
-            code, said = self.now(at)
-            if not self.gate.last:
-                assert code == 0, f"{code}: {said[-600:]}"
-                break
-            kills += 1
-            if kills % 10 == 0:
-                say(f"         {self.name}: {kills} kills, the last at {self.gate.last}")
-            longest = max(longest, self.recover())
-        self.vault.close()
-        self.server.close()
-        said = f"{kills} kills, {kills - self.asked} recovered by itself, {self.asked} by a person"
-        return f"{said}, at most {longest:.1f} s"
-
-
-def kills(stage: Stage) -> None:
-    """Each kind in a lane of its own, under its consumer."""
-    lanes = {name: Lane(stage, name) for name in stage.named(*KILLED)}
-    if stage.offer.jwks_cache > 5:  # each kill would take half a minute
-        lanes.pop("key-url", None)
-    told: dict[str, str | Exception] = {}
-
-    def go(name: str) -> None:
-        try:
-            told[name] = lanes[name].run()
-        except Exception as fault:  # noqa: BLE001 (told in the table)
-            told[name] = fault
-
-    seen = watched(stage.journey, {name: stage.use(name) for name in lanes}, go)
-    for name, uses in seen.items():
-        stage.journey.chapter(f"killed: {name}", partial(survived, stage, name, told[name], uses))
-
-
-def survived(stage: Stage, name: str, told: str | Exception, uses: Uses) -> str:
-    assert isinstance(told, str), f"{told}; {uses}"
-    renews = stage.clients[name].grant == "refresh_token"  # a lost refresh may end the consent, and what it brought
-    assert renews or uses.refused == 0, f"{told}; {uses}"
-    if KINDS.get(name) != "client-assertion":
-        until("all old ones to end", lambda: all(stage.dead(name, each) for each in uses.old), 60.0, 0.5)
-    return f"{told}; {uses}"
 
 
 # --- mistakes -------------------------------------------------------------------------------------------------------
@@ -332,20 +268,50 @@ def tell(offer: Offer, only: str = "") -> int:
                 if only in title:
                     journey.chapter(title, story)
 
+            chapter("offered", partial(offered, stage))
             if only in "rotations":
                 rotations(stage, daemon)
-            for name in stage.named(*LEAKED):
-                chapter(f"leaked: {name}", partial(leak, stage, name))
-            for title, (name, which) in LOST.items():
-                if name in stage.clients:
-                    chapter(f"lost: the answer {title}", partial(lost, stage, daemon, name, which))
-            if "key-url" in stage.clients and offer.jwks_cache <= 5:  # of Keycloak's own waits none is left for it
-                chapter("a key that is not known yet", partial(not_yet_known, stage, daemon))
-            chapter("a refresh token shown twice", partial(theft, stage, daemon))
+            with_the_daemon(stage, daemon, chapter)
             journey.kill(daemon)
             for title, (name, change, words) in MISTAKES.items():
                 if name in stage.clients and ("leeway" not in title or "leeway" in server.target):
                     chapter(f"check: {title}", partial(mistaken, stage, name, change, words))
-            if only in "kills":
-                kills(stage)
-            return journey.verdict()
+            with ThreadPoolExecutor(1) as beside:
+                lying = beside.submit(lies, stage, chapter)
+                if only in "kills":
+                    kills(stage)
+                lying.result()
+            return verdict(stage, whole=not only)
+
+
+Chapter = Callable[[str, Callable[[], str]], None]
+
+
+def with_the_daemon(stage: Stage, daemon: Daemon, chapter: Chapter) -> None:
+    """A daemon is told of leaks; then it loses answers, and is misled."""
+    keys = [name for name in stage.named(*LEAKED) if KINDS.get(name) == "assertion-key"]  # they wait for caches
+
+    def leaks(names: Iterable[str]) -> None:
+        for name in names:
+            chapter(f"leaked: {name}", partial(leak, stage, name))
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(leaks, keys)
+        leaks(name for name in stage.named(*LEAKED) if name not in keys)
+        waiting.result()
+    for title, (name, which) in LOST.items():
+        if name in stage.clients:
+            chapter(f"lost: the answer {title}", partial(lost, stage, daemon, name, which))
+    if "key-url" in stage.clients and stage.offer.jwks_cache <= 5:  # of Keycloak's own waits none is left for it
+        chapter("a key that is not known yet", partial(not_yet_known, stage, daemon))
+    chapter("a refresh token shown twice", partial(theft, stage, daemon))
+
+
+def verdict(stage: Stage, *, whole: bool) -> int:
+    """The exit code. `whole`: no sentence may be left out, but what this server does not have."""
+    journey = stage.journey
+    code = journey.verdict()
+    left = {} if "key-put" in stage.clients else {"lost: the answer of a registration PUT": "no client can, here"}
+    sound, lines = sentences(journey.told, journey.figures, left)
+    say("\n".join(lines))
+    return code or int(whole and not sound)

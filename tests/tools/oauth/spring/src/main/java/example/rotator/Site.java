@@ -17,14 +17,22 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.UUID;
+import org.apache.catalina.connector.Connector;
+import org.apache.tomcat.util.net.SSLHostConfig;
+import org.apache.tomcat.util.net.SSLHostConfigCertificate;
 import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.boot.web.embedded.tomcat.TomcatServletWebServerFactory;
+import org.springframework.boot.web.embedded.tomcat.TomcatWebServer;
+import org.springframework.boot.web.server.WebServerFactoryCustomizer;
 import org.springframework.boot.web.servlet.context.ServletWebServerInitializedEvent;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Lazy;
 import org.springframework.context.event.EventListener;
+import org.springframework.http.ResponseEntity;
 import org.springframework.security.authentication.UsernamePasswordAuthenticationToken;
 import org.springframework.security.config.Customizer;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
@@ -38,6 +46,7 @@ import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
 import org.springframework.security.oauth2.server.authorization.InMemoryOAuth2AuthorizationService;
 import org.springframework.security.oauth2.server.authorization.OAuth2Authorization;
 import org.springframework.security.oauth2.server.authorization.OAuth2AuthorizationService;
+import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
 import org.springframework.security.oauth2.server.authorization.client.InMemoryRegisteredClientRepository;
 import org.springframework.security.oauth2.server.authorization.client.RegisteredClient;
 import org.springframework.security.oauth2.server.authorization.client.RegisteredClientRepository;
@@ -47,8 +56,10 @@ import org.springframework.security.oauth2.server.authorization.settings.ClientS
 import org.springframework.security.oauth2.server.authorization.settings.OAuth2TokenFormat;
 import org.springframework.security.oauth2.server.authorization.settings.TokenSettings;
 import org.springframework.security.web.SecurityFilterChain;
+import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RestController;
 
 /**
@@ -70,8 +81,11 @@ public class Site {
 
   @EventListener
   void ready(ServletWebServerInitializedEvent event) throws Exception {
-    String url = "http://127.0.0.1:" + event.getWebServer().getPort();
-    System.out.println(new ObjectMapper().writeValueAsString(Map.of("url", url)));
+    Map<String, String> told = new TreeMap<>();
+    for (Connector each : ((TomcatWebServer) event.getWebServer()).getTomcat().getService().findConnectors()) {
+      told.put(each.getSecure() ? "secure" : "url", each.getScheme() + "://127.0.0.1:" + each.getLocalPort());
+    }
+    System.out.println(new ObjectMapper().writeValueAsString(told));
     System.out.flush();
   }
 
@@ -86,10 +100,30 @@ public class Site {
 
   @Bean
   SecurityFilterChain browser(HttpSecurity http) throws Exception {
-    return http.securityMatcher("/browser/**")
+    return http.securityMatcher("/browser/**", "/me")
         .authorizeHttpRequests(each -> each.anyRequest().permitAll())
         .csrf(each -> each.disable())
         .build();
+  }
+
+  /** For clients that show a certificate: another port. */
+  @Bean
+  WebServerFactoryCustomizer<TomcatServletWebServerFactory> secure() {
+    Connector connector = new Connector("org.apache.coyote.http11.Http11NioProtocol");
+    connector.setScheme("https");
+    connector.setSecure(true);
+    connector.setPort(0);
+    connector.setProperty("address", "127.0.0.1");
+    connector.setProperty("SSLEnabled", "true");
+    SSLHostConfig host = new SSLHostConfig();
+    host.setCertificateVerification("optional");
+    host.setTrustManagerClassName(Trust.class.getName());
+    SSLHostConfigCertificate own = new SSLHostConfigCertificate(host, SSLHostConfigCertificate.Type.UNDEFINED);
+    own.setCertificateFile(given.get("certificate").asText());
+    own.setCertificateKeyFile(given.get("certificate").asText());
+    host.addCertificate(own);
+    connector.addSslHostConfig(host);
+    return factory -> factory.addAdditionalTomcatConnectors(connector);
   }
 
   @Bean
@@ -130,6 +164,15 @@ public class Site {
       }
       client.clientSettings(keys.build());
     }
+    if (!told.get("certificate").asText().isEmpty()) {
+      ClientSettings.Builder shown = ClientSettings.builder();
+      if (told.get("jwks").asText().isEmpty()) {
+        shown.x509CertificateSubjectDN("CN=" + name);
+      } else {
+        shown.jwkSetUrl(told.get("jwks").asText());
+      }
+      client.clientSettings(shown.build());
+    }
     if (told.get("grant").asText().equals("refresh_token")) {
       client.authorizationGrantType(AuthorizationGrantType.AUTHORIZATION_CODE);
       client.authorizationGrantType(AuthorizationGrantType.REFRESH_TOKEN);
@@ -144,6 +187,18 @@ public class Site {
   @Bean
   OAuth2AuthorizationService authorizations() {
     return new InMemoryOAuth2AuthorizationService();
+  }
+
+  /** Who an access token is of. */
+  @GetMapping("/me")
+  ResponseEntity<Map<String, String>> me(@RequestHeader(name = "Authorization", defaultValue = "") String shown) {
+    String value = shown.startsWith("Bearer ") ? shown.substring(7) : "";
+    OAuth2Authorization found =
+        value.isEmpty() ? null : authorizations.findByToken(value, OAuth2TokenType.ACCESS_TOKEN);
+    if (found == null || !found.getAccessToken().isActive()) {
+      return ResponseEntity.status(401).build();
+    }
+    return ResponseEntity.ok(Map.of("name", found.getPrincipalName()));
   }
 
   @PostMapping("/browser/{name}")
