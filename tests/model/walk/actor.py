@@ -7,6 +7,7 @@ Such lists are branches of a tree: each node is reached once, whoever comes ther
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +16,19 @@ from typing import Any, NamedTuple
 from rotator.engine.context import Dependencies, SuppliedValue
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
-from rotator.ports import Conflict, Document, Entry, Fault, Installation, Lease, Minted
+from rotator.ports import (
+    Conflict,
+    Document,
+    Entry,
+    Fault,
+    Installation,
+    Lease,
+    Minted,
+    NeedsPerson,
+    Outcome,
+    Refused,
+    Transient,
+)
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.procedures import operators
 from rotator.rotation.record import Record, Token
@@ -148,6 +161,35 @@ class Provider(EveryVerb):
         return await Call("install", (minted.token, minted.secret.reveal()))
 
 
+class Registrant(Provider):
+    """A target whose key set is changed in the name of a token that each change replaces (RFC 7592)."""
+
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
+        await Call("ready")
+        return await super().mint(name, expires_at, keep)
+
+    async def install(self, minted: Minted) -> Token:
+        return await self._change("install", minted.token, minted.secret.reveal())
+
+    async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
+        try:
+            return await self._change("revoke", token, None)
+        except NeedsPerson as fault:  # it is no end of the key, whatever they do
+            raise Refused(fault.reason) from None
+
+    async def _change(self, verb: str, *args: Any) -> Any:
+        spent = await Call("begin")
+        answer, fresh = await Call(verb, (*args, spent))
+        await self.keep(spent, fresh)
+        return answer
+
+    async def keep(self, spent: int, fresh: int) -> None:
+        """Write the next token, at once and until it is written: nobody else has it."""
+        while True:
+            with suppress(Transient):
+                return await Call("keep", (spent, fresh))
+
+
 # --- a look, live and as a tree -------------------------------------------------------------------------------------
 
 
@@ -158,6 +200,7 @@ class Look:
     credential: Credential
     capabilities: Any
     start: Start
+    provider: type[Provider] = Provider
     told: list[Transition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -167,7 +210,7 @@ class Look:
         reconciler = Reconciler(self.journal, self.leases, lambda: LINEAGE, self.told.append)
         nonces = iter(range(99))
         edges = Dependencies(
-            Store(), Provider(self.capabilities), self.clock, INSTALLATION, SLOT, lambda: f"n{next(nonces)}"
+            Store(), self.provider(self.capabilities), self.clock, INSTALLATION, SLOT, lambda: f"n{next(nonces)}"
         )
         self.work: Coroutine[Call, Any, Any] = self._work(reconciler, edges)
 
@@ -178,6 +221,8 @@ class Look:
                 return look()
             case "emergency":
                 return look(RotationRequest(self.clock.now(), "op", emergency=True))
+            case "now":
+                return look(RotationRequest(self.clock.now(), "op"))
             case "supply":
                 return look(supplied=SuppliedValue(Secret(self.start.value)))
             case "undo":
@@ -263,11 +308,12 @@ class Tree:
 
     credential: Credential
     capabilities: Any
+    provider: type[Provider] = Provider
     roots: dict[Start, Node] = field(default_factory=dict)
 
     def look(self, start: Start) -> Look:
         """A look that has not begun."""
-        return Look(self.credential, self.capabilities, start)
+        return Look(self.credential, self.capabilities, start, self.provider)
 
     def began(self, start: Start) -> Node:
         """An actor that begins to look; its first call is the load of the record."""

@@ -131,6 +131,14 @@ def _written(ledger: Ledger, document: str, values: tuple[tuple[str, Any], ...],
         hold(promises.writes(ledger, mark, cas))
 
 
+def lost(world: Any) -> None:
+    """I3, when a person gets another registration access token: the answer that had it never arrived, or is not
+    written yet."""
+    coming = [each.node.next for each in world.actors if isinstance(getattr(each, "node", None), Node)]
+    keeps = [each for each in (*coming, *(x.call for x in world.late)) if getattr(each, "verb", "") == "keep"]
+    hold(promises.loses("the registration access token", answers=world.registration.lost + len(keeps)))
+
+
 def told(node: Node) -> None:
     """Transitions of a look. L: it ends."""
     if node.depth > LONGEST:

@@ -14,6 +14,7 @@ from rotator.rotation.observation import Observation
 from rotator.rotation.phases import SettledState
 from rotator.rotation.procedures import consumer_path, install, publish, retire
 from rotator.rotation.procedures.calls import FindTokens, ReadConsumer
+from tests.model.walk.actor import Registrant
 from tests.model.walk.target import FAMILIES
 from tests.model.walk.walk import Rules, Walk
 
@@ -92,6 +93,10 @@ def _newest(seen: Any, *_: Any, **__: Any) -> Iterator[Any]:
 def _alone(seen: Any, record: Any, proof: str) -> Iterator[Any]:
     yield from ()
     return ev.Retired(seen.at, proof)
+
+
+async def _not_written(*_: Any) -> None:
+    """The next token stays with this process."""
 
 
 def _never_swept(record: Any, event: Any) -> Any:
@@ -189,6 +194,12 @@ BUGS = (
         "nobody looks whether the published value ended along",
         lambda: [patch.object(retire, "_with_the_published", _alone)],
         family="by-value-together",
+    ),
+    Bug(
+        "I3",
+        "the next registration token is not written down at once",
+        lambda: [patch.object(Registrant, "keep", _not_written)],
+        family="registered",
     ),
     Bug(
         "L",

@@ -13,7 +13,7 @@ from rotator.rotation.record import Token
 from rotator.rotation.schedule import Every
 from rotator.rotation.token_names import begins
 from tests.kit.kinds import CAN, NAMED, Kind
-from tests.model.walk.actor import NAME, Failed, Tree
+from tests.model.walk.actor import NAME, Failed, Provider, Registrant, Tree
 from tests.model.walk.values import NOW
 
 LEEWAY = timedelta(seconds=4)  # after its date a target may still take a value for so long
@@ -75,6 +75,7 @@ class Family:
                 limits=Limits(mints_per_rotation=self.mints, settle=SETTLE),
             ),
             self.can,
+            Registrant if self.kind is Kind.REGISTERED else Provider,
         )
 
 
@@ -103,6 +104,7 @@ FAMILIES = {
             )
             for name, sort in {"": {}, "-deaf": {"deaf": True}, "-together": {"together": True}}.items()
         ),
+        Family("registered", Kind.REGISTERED, CAN[Kind.REGISTERED], verbs=("emergency", "release")),
         Family("person", Kind.EXPIRING, Capabilities(can_revoke=False), by_hand=True),
     )
 }
@@ -139,17 +141,17 @@ def _made(family: Family, tokens: Tokens, name: str, value: str, expires: Any, *
 
 
 def _install(family: Family, tokens: Tokens, minting: str, token: Token, value: str) -> tuple[Tokens, Any]:
-    """It takes the only slot."""
+    """It takes the only slot, or joins the set."""
     if any(x.value == value and x.alive for x in tokens):
         return tokens, token
-    told = tuple(_told(x, value) for x in tokens)
+    told = tuple(_told(x, value, alone=not family.can.overlap) for x in tokens)
     return told, token
 
 
-def _told(live: Live, value: str) -> Live:
+def _told(live: Live, value: str, *, alone: bool) -> Live:
     if live.value == value:
         return live._replace(there=True, ended="")
-    return live._replace(ended="us") if live.alive and not live.stranger else live
+    return live._replace(ended="us") if alone and live.alive and not live.stranger else live
 
 
 def _find(family: Family, tokens: Tokens, minting: str, prefix: str) -> tuple[Tokens, Any]:

@@ -19,9 +19,9 @@ def test_no_history_without_a_fault_breaks_a_promise(family: str) -> None:
     assert walk.transitions > len(walk.came) > 200, "two actors, two rotations"
 
 
-@pytest.mark.parametrize("family", ["named", "one-slot"])
-def test_no_history_with_one_fault_breaks_a_promise(family: str) -> None:
-    walk = Walk(Rules(FAMILIES[family], SHORT), 1).run()
+@pytest.mark.parametrize(("family", "kinds"), [("named", SHORT), ("one-slot", SHORT), ("registered", ("crash",))])
+def test_no_history_with_one_fault_breaks_a_promise(family: str, kinds: tuple[str, ...]) -> None:
+    walk = Walk(Rules(FAMILIES[family], kinds), 1).run()
     assert not walk.violations
     assert not walk.unwalked
 

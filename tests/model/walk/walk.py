@@ -11,6 +11,7 @@ from rotator.engine.lease import TAKE_OVER
 from rotator.ports import Conflict, MinterRefused, Refused, Rejected, Transient, Unknown
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.undo import before
+from tests.kit.kinds import Kind
 from tests.kit.promises import Violation
 from tests.model.walk import judge
 from tests.model.walk import world as worlds
@@ -20,9 +21,9 @@ from tests.model.walk.values import NOW, kept, moved
 from tests.model.walk.world import GONE, LATEST, TIMEOUT, Busy, Idle, Late, World
 
 ROTATIONS = 2
-EFFECTS = frozenset({"save", "write", "destroy", "mint", "install", "revoke", "restore"})
+EFFECTS = frozenset({"save", "write", "destroy", "mint", "install", "revoke", "restore", "keep"})
 REFUSABLE = frozenset({"mint", "install", "revoke", "restore", "verify"})
-TIMELY = frozenset({"install", "revoke"})  # a client does not send what its deadline is over for
+TIMELY = frozenset({"install", "revoke", "begin"})  # a client does not send what its deadline is over for
 JUMPS = {"an hour ahead": 3600.0, "a minute back": -60.0}  # no further back: what is long ago is so by every clock
 TAKEN_OVER = timedelta(seconds=TTL * TAKE_OVER)
 MINTERS = frozenset({"mint", "find", "revoke"})  # calls in the minter's name
@@ -33,7 +34,8 @@ Doing = tuple[Any, ...]  # words, a function of the world, its arguments
 
 _TARGET = frozenset({"mint", "receive", "install", "find", "verify", "inspect", "revoke", "restore", "is_dead"})
 _MEETS = {  # late requests, and the calls whose order with them matters: to Vault, to the target, or to the judge
-    **dict.fromkeys(("mint", "install", "revoke", "restore"), _TARGET | {"write", "save"}),
+    **dict.fromkeys(("mint", "install", "revoke", "restore"), _TARGET | {"write", "save", "ready", "begin", "keep"}),
+    "keep": frozenset({"ready", "begin", "keep", "install", "revoke"}),
     "save": EFFECTS,
     "write": _TARGET | {"read", "write", "save", "destroy"},
     "destroy": frozenset({"read", "write", "save", "destroy"}),
@@ -126,6 +128,8 @@ class Rules:
         """What a person does who was asked to."""
         record, actor = world.record, world.actors[0]
         heard = world.holder in ("", 0) or (actor.seen is not None and actor.seen + TAKEN_OVER <= NOW)
+        if record is not None and self.family.kind is Kind.REGISTERED:
+            return self._renewal(world, record, heard=heard)
         if not self.family.by_hand or record is None or not heard:
             return []  # or told to wait
         if record.phase is Phase.AWAITING and record.candidate is None:
@@ -136,6 +140,16 @@ class Rules:
             if old.id in waiting and old.alive:
                 tokens = tuple(x._replace(ended="person") if x is old else x for x in world.tokens)
                 return [Step(f"a person ends {old.id}", world.but(tokens=tokens))]
+        return []
+
+    def _renewal(self, world: World, record: Record, *, heard: bool) -> list[Step]:
+        """A person was asked for another registration access token, and says so where only that goes on."""
+        asked = record.phase is Phase.AWAITING or record.failure is not None
+        if asked and world.registration.held != world.registration.valid and worlds.spent(world):
+            return [self._step("a person gets another registration access token", worlds.renewed, world)]
+        if record.phase is Phase.AWAITING and record.candidate is None and heard and not world.late:
+            then = worlds.passed(world, worlds.TICK.total_seconds())  # what is asked for after the reminder counts
+            return [self._step("a person says so to A", self._begun, then, 0, "now")]
         return []
 
     def _time(self, world: World, more: str = "") -> list[Step]:

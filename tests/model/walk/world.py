@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from rotator.ports import Conflict
+from rotator.ports import Conflict, NeedsPerson, Transient
 from rotator.rotation.record import Phase, Record
+from tests.kit.kinds import Kind
 from tests.model.walk import judge, target
 from tests.model.walk.actor import ME, OTHER, Call, End, Failed, Node
 from tests.model.walk.judge import Book
@@ -15,6 +16,8 @@ from tests.model.walk.values import LONG_AGO, NOW, kept, moved
 
 GONE = "gone"  # holds what a dead process held
 TIMEOUT = 10.0  # seconds until a client gives up: some requests do not leave later
+ANOTHER = "get another registration access token"
+UNDER_WAY = timedelta(seconds=40)  # so long the answer to another process's change is waited for
 TICK = timedelta(seconds=5)
 AT_ONCE = timedelta(seconds=0.2)  # until a look that was overtaken is made again
 LATEST = timedelta(seconds=9)  # after that no request has its effect any more: before the target counts as settled
@@ -65,6 +68,15 @@ class Late(NamedTuple):
     sent: datetime = NOW
 
 
+class Registration(NamedTuple):
+    """The token in whose name a key set is changed, by its number: each change replaces it."""
+
+    valid: int = 0  # what the server takes
+    held: int = 0  # what Vault has
+    sent: datetime | None = None  # when a change was noted in Vault whose answer was not written yet
+    lost: bool = False  # the answer that had the valid one never arrived
+
+
 class World(NamedTuple):
     """Everything. All parts are kept values."""
 
@@ -73,6 +85,8 @@ class World(NamedTuple):
     consumer: tuple[Version, ...] = ()
     slot: tuple[Any, ...] = ()  # its versions; None: destroyed
     tokens: Tokens = ()
+    registration: Registration = Registration()
+    changes: int | str = ""  # who noted the change
     book: Book = judge.NOTHING
     late: tuple[Late, ...] = ()
     actors: tuple[Idle | Busy, ...] = (Idle(), Idle())
@@ -81,13 +95,13 @@ class World(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells this state from others; which of the two actors is called A does not."""
-        parts = (self.record, self.consumer, self.slot, self.tokens, self.book)
+        parts = (self.record, self.consumer, self.slot, self.tokens, self.registration, self.book)
         actors = sorted(self._whose(who, id(actor)) for who, actor in enumerate(self.actors))
         return (self.faults, *map(id, parts), *actors, self._whose(GONE, 0))
 
     def _whose(self, who: int | str, actor: int) -> tuple[Any, ...]:
         sent = sorted(id(kept((each.call, each.sent))) for each in self.late if each.who == who) if self.late else ()
-        return (actor, self.holder == who, *sent)
+        return (actor, self.holder == who, self.changes == who, *sent)
 
     def but(self, **parts: Any) -> World:
         """The world with other parts."""
@@ -99,7 +113,7 @@ class World(NamedTuple):
         return self._replace(actors=tuple(actor if at == who else each for at, each in enumerate(self.actors)))
 
 
-_PLAIN = frozenset({"holder", "faults", "actors"})
+_PLAIN = frozenset({"holder", "faults", "actors", "changes"})
 
 
 # --- what a call does -----------------------------------------------------------------------------------------------
@@ -110,6 +124,8 @@ def effect(family: Family, world: World, who: int | str, call: Call, age: float 
     verb, args = call
     if verb in _VAULT:
         world, answer = _VAULT[verb](family, world, who, *moved(args, -age))
+    elif family.kind is Kind.REGISTERED and verb in ("install", "revoke"):
+        world, answer = _registered(family, world, verb, moved(args, -age))
     else:
         record = world.record
         minting = record.mint_name if record and record.phase is Phase.REQUESTED else ""
@@ -120,8 +136,11 @@ def effect(family: Family, world: World, who: int | str, call: Call, age: float 
 
 def landed(family: Family, world: World, late: Late) -> World:
     """The world in which a late request has had its effect. Raises Violation."""
-    left = tuple(each for each in world.late if each is not late)
+    left, before = tuple(each for each in world.late if each is not late), world.registration.valid
     world, _ = effect(family, world.but(late=left), late.who, late.call)
+    if late.call.verb in ("install", "revoke"):  # nobody hears the answer
+        lost = world.registration.lost or world.registration.valid != before
+        return world.but(registration=world.registration._replace(lost=lost))
     if late.call.verb != "save":
         return world
     return world._replace(actors=tuple(kept(_overtaken(each)) for each in world.actors))
@@ -205,7 +224,69 @@ def _destroy(family: Family, world: World, who: int | str, versions: tuple[int, 
     return world.but(slot=slot), None
 
 
-_VAULT = {"load": _load, "save": _save, "read": _read, "write": _write, "destroy": _destroy}
+def _registered(family: Family, world: World, verb: str, args: tuple[Any, ...]) -> tuple[World, Any]:
+    """A change of the set, which replaces the token that allows it."""
+    registration = world.registration
+    *args, spent = args
+    if spent != registration.valid:
+        return world, Failed(NeedsPerson, ANOTHER)
+    tokens, answer = target.called(family, world.tokens, verb, tuple(args), "")
+    if isinstance(answer, Failed):
+        return world, answer
+    return world.but(tokens=tokens, registration=registration._replace(valid=spent + 1)), (answer, spent + 1)
+
+
+def _unfit(world: World, who: int | str) -> Failed | None:
+    """Why the token in Vault changes nothing: another process has spent it, or its successor was lost."""
+    registration = world.registration
+    if registration.held == registration.valid:
+        return None
+    theirs = registration.sent is not None and world.changes != who and registration.sent + UNDER_WAY > NOW
+    return Failed(Transient, "another process changes the client") if theirs else Failed(NeedsPerson, ANOTHER)
+
+
+def _ready(family: Family, world: World, who: int | str) -> tuple[World, Any]:
+    """No key is made that could not be registered."""
+    return world, _unfit(world, who)
+
+
+def _begin(family: Family, world: World, who: int | str) -> tuple[World, Any]:
+    """Note a change before it is sent."""
+    if trouble := _unfit(world, who):
+        return world, trouble
+    held = world.registration.held
+    return world.but(registration=world.registration._replace(sent=NOW), changes=who), held
+
+
+def _keep(family: Family, world: World, who: int | str, spent: int, fresh: int) -> tuple[World, Any]:
+    """Write the next token, over the one that was spent for it and over no other."""
+    if world.registration.held != spent:
+        return world, None
+    return world.but(registration=world.registration._replace(held=fresh, sent=None), changes=""), None
+
+
+def spent(world: World) -> bool:
+    """Whether nobody is waited for any more who may write the next token."""
+    return isinstance(trouble := _unfit(world, "a person"), Failed) and trouble.kind is NeedsPerson
+
+
+def renewed(world: World) -> World:
+    """The world in which a person got another token. Raises Violation where none was lost."""
+    judge.lost(world)
+    number = world.registration.valid + 1
+    return world.but(registration=Registration(number, number), changes="")
+
+
+_VAULT = {
+    "ready": _ready,
+    "begin": _begin,
+    "keep": _keep,
+    "load": _load,
+    "save": _save,
+    "read": _read,
+    "write": _write,
+    "destroy": _destroy,
+}
 
 
 # --- actors ---------------------------------------------------------------------------------------------------------
@@ -243,14 +324,18 @@ def killed(world: World, who: int) -> World:
     """The world in which this process was killed; another takes its place, and looks at once."""
     holder = GONE if world.holder == who else world.holder
     late = tuple(each._replace(who=GONE) if each.who == who else each for each in world.late)
-    return world.but(holder=holder, late=late).acts(who, Idle(skew=world.actors[who].skew))
+    changes = GONE if world.changes == who else world.changes
+    return world.but(holder=holder, changes=changes, late=late).acts(who, Idle(skew=world.actors[who].skew))
 
 
 def passed(world: World, seconds: float) -> World:
     """The world so much later."""
     by = -seconds
     actors = tuple(kept(_passed(each, seconds)) for each in world.actors)
-    parts = {name: moved(getattr(world, name), by) for name in ("record", "consumer", "slot", "tokens", "late")}
+    parts = {
+        name: moved(getattr(world, name), by)
+        for name in ("record", "consumer", "slot", "tokens", "late", "registration")
+    }
     return world._replace(actors=actors, **parts)
 
 
