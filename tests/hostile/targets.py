@@ -225,7 +225,9 @@ DESK: dict[str, Site[UsedDeskCell]] = {
 }
 
 ISSUER: dict[str, Site[DeskCell]] = {
-    "oauth discovery": Site(on_issuer, lambda it: it.server.endpoints(), _where_it_is, calls=2),
+    "oauth discovery": Site(
+        on_issuer, lambda it: it.server.endpoints(it.world.credential().options), _where_it_is, calls=2
+    ),
 }
 
 TARGETS: dict[str, Site[Any]] = {**HALO, **DESK, **ISSUER}

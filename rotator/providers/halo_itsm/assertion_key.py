@@ -68,7 +68,7 @@ class HaloAssertionKey(ClientValue):
         own = {
             "algorithm": self._options.algorithm,
             "iss": self._options.assertion_issuer or slot.client_id,
-            "aud": (await self._server.located()).aud,
+            "aud": (await self._server.located(self._options)).aud,
         }
         kid = {"kid": pair.thumbprint} if self._options.kid != "none" else {}
         beside = {**await self.beside(slot), **pair.beside, **own, **kid}

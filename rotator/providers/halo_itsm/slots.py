@@ -112,7 +112,7 @@ class SlotProvider(ABC):
 
     async def beside(self, slot: Slot) -> dict[str, str]:
         """What consumers need to know besides: in blue/green, the client id changes with the value."""
-        config = await self._server.located()
+        config = await self._server.located(self._client)
         return {"client_id": slot.client_id, "token_url": config.token_request_url, "resource_url": config.url}
 
     # what a look before a rotation tells

@@ -56,7 +56,7 @@ class AssertionKey:
         """Make a key pair; nobody hears of it yet. Raises NeedsPerson where it could not be registered."""
         if self._registration:
             await self._registration.ready()
-        client, config = self._options, await self._server.located()
+        client, config = self._options, await self._server.located(self._options)
 
         async def seen() -> set[str]:
             return {each.id for each in keep}.union(*[(await place.read()).kids() for place in self._places])

@@ -36,7 +36,7 @@ class ClientAssertion(Expiring):
         drafted = await self._server.draft(self._options, expires_at)
         key = await self._server.present_key(self._options)
         token = Token(drafted.jti, name, key.thumbprint, drafted.issued_at, drafted.expires_at)
-        config = await self._server.located()
+        config = await self._server.located(self._options)
         beside: dict[str, str | Secret] = {
             "client_assertion_type": ASSERTION_TYPE,
             "client_id": self._options.client_id,
@@ -65,7 +65,7 @@ class ClientAssertion(Expiring):
         assertion = read(secret, await self._server.present_key(self._options))
         if assertion is None:
             return Rejected("not an assertion that the present key signed")
-        if wrong := self._mismatch(token, assertion, (await self._server.located()).aud):
+        if wrong := self._mismatch(token, assertion, (await self._server.located(self._options)).aud):
             return Rejected(wrong, final=True)
         sibling = await self._server.seal(self._options, assertion.sibling(str(uuid4())))
         granted = await self._server.exchange(self._options, sibling)

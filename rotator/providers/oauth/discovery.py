@@ -113,20 +113,23 @@ class Discovery:
     """The document of one issuer: read when it is needed, and again an hour later or after an answer that came from no
     OAuth server, then once a minute at most."""
 
-    def __init__(self, http: HttpClient, config: OAuthTargetConfig, clock: Clock) -> None:
+    def __init__(self, config: OAuthTargetConfig, clock: Clock) -> None:
         """`config.issuer` says whose. No call is made."""
-        self._http = http
         self._config = config
         self._clock = clock
         self._told: Endpoints | None = None
         self._again = 0.0  # monotonic seconds: when it is due to be read again
         self._tried = -_HOUR
         self._fault: Fault | None = None  # of the last try ...
-        self._ended = 0.0  # ... which ended then
+        self._ended = 0.0  # ... which ended then ...
+        self._by: HttpClient | None = None  # ... over these connections
         self._turn = anyio.Lock()
 
-    async def read(self, *, anew: bool = False) -> Endpoints:
+    async def read(self, http: HttpClient, *, anew: bool = False) -> Endpoints:
         """What the server says. While it cannot be reached, what it said last in this process holds.
+
+        `http`: the connections of whoever asks. RFC 8414 wants no certificate for it; a gateway that wants one of every
+        caller does.
 
         Raises Transient when it cannot be known now, Refused when there is no document, Unbelievable.
         """
@@ -135,15 +138,16 @@ class Discovery:
             now = self._clock.monotonic()
             if self._told is not None and not anew and now < self._again:
                 return self._told
-            if self._fault is not None and asked < self._ended:  # others tried while we waited
+            if self._fault is not None and asked < self._ended and self._by is http:  # others tried while we waited
                 raise _again(self._fault)
             self._tried = now
             try:
-                self._told = await self._look()
+                self._told = await self._look(http)
             except Fault as fault:
                 if isinstance(fault, Unbelievable):  # what is said now counts
                     self._told = None
                 self._fault, self._ended, self._again = fault, self._clock.monotonic(), now + _MINUTE
+                self._by = http
                 if self._told is None or anew:
                     raise
                 return self._told
@@ -159,11 +163,11 @@ class Discovery:
         """An endpoint answered as no OAuth server does: it may have moved."""
         self._again = min(self._again, self._tried + _MINUTE)
 
-    async def _look(self) -> Endpoints:
+    async def _look(self, http: HttpClient) -> Endpoints:
         faults: list[Fault] = []
         for address in documents_of(self._config.issuer):
             try:
-                return believed(await self._document(address), self._config)
+                return believed(await _document(http, address), self._config)
             except (Refused, Broken) as fault:
                 faults.append(fault)
             except Transient as fault:  # the other one is at the same place
@@ -180,11 +184,12 @@ class Discovery:
         said = f"issuer {self._config.issuer} does not say where its endpoints are: {reasons}"
         raise Refused(said, remedy="compare issuer with what the server calls itself, or set token_url")
 
-    async def _document(self, address: str) -> Any:
-        answer = await self._http.at(address).request("GET", "", cap=_CAP)
-        if not 200 <= answer.status < 300 or answer.document is None:
-            raise Refused(f"{answer.status} at {urlsplit(address).path}")
-        return answer.document
+
+async def _document(http: HttpClient, address: str) -> Any:
+    answer = await http.at(address).request("GET", "", cap=_CAP)
+    if not 200 <= answer.status < 300 or answer.document is None:
+        raise Refused(f"{answer.status} at {urlsplit(address).path}")
+    return answer.document
 
 
 def _again(fault: Fault) -> Fault:

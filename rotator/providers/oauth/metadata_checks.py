@@ -24,7 +24,7 @@ async def findings(
     if not config.issuer_is_url:
         return await _authinfo(config, http)
     try:
-        told = await discovery.read(anew=True)
+        told = await discovery.read(http, anew=True)
     except Fault as fault:
         if config.discovers:
             raise

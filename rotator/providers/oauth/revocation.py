@@ -21,8 +21,8 @@ class RevokingServer(Protocol):
 
     config: OAuthTargetConfig
 
-    async def endpoints(self) -> Endpoints: ...
-    async def located(self) -> OAuthTargetConfig: ...
+    async def endpoints(self, client: ClientOptions) -> Endpoints: ...
+    async def located(self, client: ClientOptions) -> OAuthTargetConfig: ...
     async def fetch(self, ref: SecretRef) -> Secret: ...
     async def vouched(self, client: ClientOptions, signer: Signer | None = None, audience: str = "") -> Secret: ...
     async def post(self, client: ClientOptions, url: str, auth: Auth | None, form: Fields) -> HttpResponse: ...
@@ -54,7 +54,7 @@ class Revocation:
         answer = await self._ask(client, "introspection", value)
         told = answer.document.get("active") if isinstance(answer.document, dict) else None
         if not isinstance(told, bool):
-            address = (await self._server.endpoints()).introspection
+            address = (await self._server.endpoints(client)).introspection
             question = self._server.config.question("introspection", address)
             raise Refused("the introspection endpoint's answer has no `active`", remedy=question)
         return told
@@ -63,7 +63,7 @@ class Revocation:
         """What a person should know before either endpoint is needed, by an invented token. Raises as `endpoints`."""
         if not isinstance(client, AccessTokenOptions) or not revokes(self._server.config, client):
             return []
-        endpoints, found = await self._server.endpoints(), list[str]()
+        endpoints, found = await self._server.endpoints(client), list[str]()
         if endpoints.revocation:
             try:
                 await self.revoke(client, invented())
@@ -83,7 +83,7 @@ class Revocation:
         In an assertion Hydra 2.3.0 wants the token URL there, Spring Authorization Server 1.4.1 the address itself or
         the issuer. A refused assertion has no effect, so that the one that is taken is found by trying.
         """
-        told, config = await self._server.endpoints(), await self._server.located()
+        told, config = await self._server.endpoints(client), await self._server.located(client)
         url = told.need(endpoint, with_certificate=client.tls_certificate is not None)
         audiences = list(dict.fromkeys(filter(None, (config.aud, config.endpoint, url, config.issuer))))
         known = self._audiences.get((client.client_id, url))

@@ -83,7 +83,7 @@ class OAuthServer:
         self.config = self._located = config
         self.clock = clock
         self._http = http
-        self._discovery = Discovery(http, config, clock)
+        self._discovery = Discovery(config, clock)
         self._tls = MutualTls(http, self.fetch)
         self._keyring = secret_resolver
         self._signers = Signers()
@@ -137,10 +137,15 @@ class OAuthServer:
         uri, token = client.registration_client_uri, client.registration_access_token
         if token is None:
             return None
-        known = self._registrations.get(key := (uri, token, client.client_id, client.client_secret))
+        key = (uri, token, client.client_id, client.client_secret, client.tls_certificate, client.tls_key)
+        known = self._registrations.get(key)
         if known is None:
             known = Registration(
-                self._http.at(uri), self.document_store(token.name), client, self.clock, self.config.deadline
+                self._tls.line(client).at(uri),
+                self.document_store(token.name),
+                client,
+                self.clock,
+                self.config.deadline,
             )
             self._registrations[key] = known
         return known
@@ -167,7 +172,7 @@ class OAuthServer:
         certificate = await self.fetch(client.certificate) if client.certificate else None
         form = Form(
             client_id=client.client_id,
-            audience=audience or (await self.located()).aud,
+            audience=audience or (await self.located(client)).aud,
             issuer=client.assertion_issuer,
             algorithm=Algorithm(client.algorithm),
             kid=client.kid,
@@ -190,20 +195,21 @@ class OAuthServer:
 
     # calls
 
-    async def endpoints(self) -> Endpoints:
-        """What the settings name, and for the rest the issuer. Raises Transient, Refused without a token endpoint."""
+    async def endpoints(self, client: ClientOptions) -> Endpoints:
+        """What the settings name, and for the rest the issuer, asked over the connections of this client. Raises
+        Transient, Refused without a token endpoint."""
         if not self.config.issuer_is_url:
             return stated(self.config)
         try:
-            return merged(self.config, await self._discovery.read())
+            return merged(self.config, await self._discovery.read(self._tls.line(client)))
         except Fault as fault:
             if self.config.discovers:
                 raise
             return unknown(self.config, fault)
 
-    async def located(self) -> OAuthTargetConfig:
+    async def located(self, client: ClientOptions) -> OAuthTargetConfig:
         """The target's options, with the token endpoint that the issuer names. Raises as `endpoints`."""
-        if self.config.discovers and self._located.token_url != (told := (await self.endpoints()).token):
+        if self.config.discovers and self._located.token_url != (told := (await self.endpoints(client)).token):
             self._located = msgspec.structs.replace(self.config, token_url=told)
         return self._located
 
@@ -225,7 +231,7 @@ class OAuthServer:
             secret = await self.fetch(client.client_secret)
         proof, auth = introduced(client, secret, assertion)
         proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
-        config = await self.located()
+        config = await self.located(client)
         shown = await self._tls.shown(client, self.clock.now())
         hint = to_compare(client, config.aud, **proofs) + shown + may_not_ask(client)
         try:
@@ -252,7 +258,9 @@ class OAuthServer:
         self, client: ClientOptions, config: OAuthTargetConfig, form: Fields, auth: Auth | None, hint: str
     ) -> Granted:
         """`config`: as `located`."""
-        if client.tls_certificate and (other := (await self.endpoints()).mtls.get("token")):  # RFC 8705, section 5
+        if client.tls_certificate and (
+            other := (await self.endpoints(client)).mtls.get("token")
+        ):  # RFC 8705, section 5
             config = msgspec.structs.replace(config, token_url=other)
         if config.tenant and config.tenant_in == "form":
             form = {**form, "tenant": config.tenant}
@@ -335,7 +343,8 @@ class OAuthServer:
     async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> Sequence[str | Remark]:
         """Differences between the settings and the server's behaviour or metadata."""
         found: list[str | Remark] = []
-        found += await metadata_checks.findings(self.config, self._discovery, self._http, credentials)
+        line = next((self._tls.line(each.options) for each in credentials if each.options.tls_certificate), self._http)
+        found += await metadata_checks.findings(self.config, self._discovery, line, credentials)
         found += await self._tls.findings(credentials, self.clock.now())
         asserting = [each for each in credentials if isinstance(each.options, ClientAssertionOptions)]
         if asserting:  # one client's trial holds for the server
@@ -344,12 +353,13 @@ class OAuthServer:
         for each in credentials:
             found += await self.revocation.findings(each.options)
         by_secret = [
-            each.name
+            each
             for each in credentials
             if each.options.client_secret and not (each.options.asserts or each.options.makes_key)
         ]
-        if by_secret and (await self.endpoints()).registration:
-            said = f"the client secret of {', '.join(by_secret)} is used, and not rotated. {OWN_WAY_OF_SECRETS}"
+        if by_secret and (await self.endpoints(by_secret[0].options)).registration:
+            names = ", ".join(each.name for each in by_secret)
+            said = f"the client secret of {names} is used, and not rotated. {OWN_WAY_OF_SECRETS}"
             found.append(Remark(said, note=True))
         return found
 

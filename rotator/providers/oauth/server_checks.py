@@ -216,7 +216,7 @@ class DiagnosisServer(Protocol):
     config: OAuthTargetConfig
     clock: Clock
 
-    async def located(self) -> OAuthTargetConfig: ...
+    async def located(self, client: ClientOptions) -> OAuthTargetConfig: ...
     async def draft_for(self, client: ClientOptions, key: SigningKey, expires_at: datetime) -> Assertion: ...
     async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion: ...
     async def seal(self, client: ClientOptions, assertion: Assertion) -> Secret: ...
@@ -255,7 +255,8 @@ async def _causes(
     refused = await refusal()
     if refused is None or (isinstance(refused, ClientDenied) and refused.error in _BY_ITSELF):
         return
-    for option, value, varied in _variants(await server.located(), client, key, discovered=server.config.discovers):
+    config = await server.located(client)
+    for option, value, varied in _variants(config, client, key, discovered=server.config.discovers):
         if await refusal(varied) is None:
             yield f'the server takes the same assertion with {option} = "{value}": set that'
             return

@@ -85,6 +85,10 @@ async def running(
         client = itsm.model.add_application("shop", **proof)
         ring = Keys({PEM: own, KEY: own})
         revocation = {"revocation_url": f"{itsm.url}/auth/revoke"} if target.pop("revokes", False) else {}
+        if target.pop("discovers", False):
+            itsm.model.discovery, target["issuer"] = True, itsm.url
+            methods = {"token_endpoint_auth_methods_supported": [method, "private_key_jwt"]}
+            itsm.model.says = methods | {"revocation_endpoint": f"{itsm.url}/auth/revoke"}
         config = OAuthTargetConfig(
             **revocation, url=itsm.url, tenant="acme", ca_file=authority.ca_file, timeout=timedelta(seconds=5), **target
         )
@@ -163,6 +167,42 @@ async def test_a_pair_that_is_just_being_replaced_is_used_as_it_was_and_told_aft
         front.keys.held[KEY] = new
         minted = await bound.mint("r5", None)
         assert front.itsm.model.grants.find(minted.secret.reveal()).bound == bound_to(der(new))
+
+
+async def test_a_gateway_that_wants_a_certificate_of_everybody_is_shown_it_by_every_call(tmp_path: Path) -> None:
+    async with running(tmp_path, asks=ssl.CERT_REQUIRED, discovers=True) as front:
+        assert await front.server.audit((front.credential(),)) == []
+        bound = front.bound()
+        one, two = await bound.mint("r1", None), await bound.mint("r2", None)
+        assert await bound.revoke(one.token, one.secret) is Outcome.DONE
+        assert await bound.verify(two.token, two.secret) == Accepted()
+        asked = {call.path for call in front.itsm.calls.since(0)}
+        assert {"/.well-known/oauth-authorization-server", "/auth/jwks", "/api/authinfo"} <= asked
+
+
+async def test_a_client_without_a_certificate_does_not_spoil_anothers_discovery(tmp_path: Path) -> None:
+    async with running(tmp_path, asks=ssl.CERT_REQUIRED, discovers=True) as front:
+        without = {"auth_method": "client_secret_post", "tls_certificate": None, "tls_key": None, "client_secret": KEY}
+        with pytest.raises(Transient, match=r"where the endpoints of issuer .* cannot be read now"):
+            await front.bound(**without).mint("r1", None)
+        assert (await front.bound().mint("r2", None)).secret, "another client's try says nothing of this one's"
+
+
+async def test_a_registration_is_read_and_changed_with_the_clients_certificate(tmp_path: Path) -> None:
+    async with running(tmp_path, asks=ssl.CERT_REQUIRED) as front:
+        token = front.itsm.model.registrations.register(front.client)
+        kept = SecretRef(SecretSource.VAULT, "secret/crm/registration", "token")
+        front.keys.document_store(kept.name).put(token=token)
+        options = {"client_id": front.client.client_id, "scopes": ("all",), "algorithm": "ES256"}
+        where = {"registration_client_uri": f"{front.itsm.url}/register/{front.client.client_id}"}
+        shown = {"tls_certificate": PEM, "tls_key": KEY, "registration_access_token": kept}
+        front.client.subject = ""
+        made = KINDS["assertion-key"].options(**options, **where, **shown)
+        credential = Credential("crm", "assertion-key", "desk", VaultPath("secret", "crm"), options=made)
+        bound = KINDS["assertion-key"].bind(front.server, credential)
+        minted = await bound.mint("r1", None)
+        await bound.install(minted)
+        assert await bound.verify(minted.token, minted.secret) == Accepted()
 
 
 async def test_a_server_that_ends_tls_is_told_from_one_that_is_down_and_lets_no_stranger_in(tmp_path: Path) -> None:
@@ -253,7 +293,7 @@ async def test_the_endpoint_for_clients_with_a_certificate_is_called_where_the_s
     async with running(tmp_path, token_url="https://127.0.0.1:9/token") as front:
         told = replace(stated(front.server.config), mtls=MappingProxyType({"token": f"{front.itsm.url}/auth/token"}))
 
-        async def endpoints() -> Any:
+        async def endpoints(client: Any) -> Any:
             return told
 
         monkeypatch.setattr(front.server, "endpoints", endpoints)

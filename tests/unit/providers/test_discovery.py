@@ -107,7 +107,7 @@ async def test_what_the_settings_leave_out_is_filled_in(clock: HandClock) -> Non
         mtls_endpoint_aliases={"token_endpoint": f"{base}/mtls", "revocation_endpoint": "https://evil.example/"},
     )
     async with calling(peer, clock, introspection_url="https://own.example/look") as site:
-        found = await site.endpoints()
+        found = await site.endpoints(CLIENT)
     assert (found.token, found.revocation, found.jwks) == (TOKEN, f"{base}/revoke", f"{base}/jwks")
     assert (found.introspection, found.registration) == ("https://own.example/look", f"{base}/register")
     assert (found.scopes, found.grants, found.auth_methods) == ({"a", "b"}, None, None)
@@ -128,7 +128,7 @@ def test_whoever_shows_a_certificate_calls_the_other_address() -> None:
 async def test_an_address_of_the_settings_hides_the_alias_for_certificates(clock: HandClock) -> None:
     peer = Peer(mtls_endpoint_aliases={"token_endpoint": "https://as.example/mtls"})
     async with calling(peer, clock, token_url=TOKEN) as site:
-        assert dict((await site.endpoints()).mtls) == {}
+        assert dict((await site.endpoints(CLIENT)).mtls) == {}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_a_named_token_endpoint_needs_no_document_and_what_else_is_needed_
     peer = Peer()
     peer.answers[FIRST] = peer.answers[SECOND] = answer
     async with calling(peer, clock, token_url=TOKEN, introspection_url="https://own.example/look") as site:
-        found = await site.endpoints()
+        found = await site.endpoints(CLIENT)
         assert (found.need("token"), found.need("introspection")) == (TOKEN, "https://own.example/look")
         with pytest.raises(fault, match=f"issuer {ISSUER}"):
             found.need("revocation")
@@ -150,12 +150,12 @@ async def test_a_named_token_endpoint_needs_no_document_and_what_else_is_needed_
 async def test_an_endpoint_that_nobody_names_is_refused_with_the_option_that_would(clock: HandClock) -> None:
     async with calling(Peer(), clock) as site:
         with pytest.raises(Refused, match="the server names no revocation_endpoint: set revocation_url at the target"):
-            (await site.endpoints()).need("revocation")
+            (await site.endpoints(CLIENT)).need("revocation")
 
 
 async def test_an_issuer_that_is_no_address_is_a_name_only(clock: HandClock) -> None:
     async with calling(Peer(), clock, issuer="urn:example:as", token_url=TOKEN) as site:
-        assert (await site.endpoints()).token == TOKEN
+        assert (await site.endpoints(CLIENT)).token == TOKEN
 
 
 # what is not believed: nothing is sent there
@@ -233,7 +233,7 @@ async def test_a_key_set_elsewhere_is_no_word_for_secrets_there(clock: HandClock
 
 async def test_a_foreign_address_costs_that_endpoint_alone(clock: HandClock) -> None:
     async with calling(Peer(revocation_endpoint="https://evil.example/revoke"), clock) as site:
-        found = await site.endpoints()
+        found = await site.endpoints(CLIENT)
         assert found.need("token") == TOKEN
         with pytest.raises(
             Refused, match=r"its revocation_endpoint is at https://evil\.example:443, .* revocation_url"
