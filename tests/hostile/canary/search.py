@@ -53,7 +53,7 @@ def readings(text: str) -> Iterator[str]:
 
 def forms(secret: str) -> Iterator[tuple[str, str]]:
     """The secret as it may stand in a text."""
-    raw = secret.encode()
+    raw = secret.encode(errors="surrogatepass")  # a hostile answer may have half a character
     yield "plain text", secret
     for shift in range(3):
         # Within a longer base64 text a secret looks different at each of three alignments; the edges mix with others.
@@ -61,8 +61,8 @@ def forms(secret: str) -> Iterator[tuple[str, str]]:
         yield "base64", padded
         yield "URL-safe base64", padded.replace("+", "-").replace("/", "_")
     yield "hex", raw.hex()
-    yield "a quoted URL", quote(secret, safe="")
-    yield "a quoted form", quote_plus(secret)
+    yield "a quoted URL", quote(secret, safe="", errors="surrogatepass")
+    yield "a quoted form", quote_plus(secret, errors="surrogatepass")
     yield "JSON", json.dumps(secret)[1:-1]
     yield "JSON with escaped slashes", json.dumps(secret)[1:-1].replace("/", "\\/")
     yield "reversed text", secret[::-1]

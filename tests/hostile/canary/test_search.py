@@ -45,3 +45,9 @@ def test_other_secrets_of_the_same_kind_are_no_hits() -> None:
 
 def test_a_hit_does_not_repeat_the_secret() -> None:
     assert CANARY[5:20] not in "".join(Search([CANARY]).hits("a sink", CANARY))
+
+
+def test_half_a_character_hides_no_secret_and_breaks_no_search():
+    search = Search([f"{CANARY}\ud800"])
+    assert search.hits("a sink", json.dumps({"token": f"{CANARY}\ud800"}))
+    assert search.hits("a sink", CANARY.encode().hex())

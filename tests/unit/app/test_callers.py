@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -74,6 +75,10 @@ class Fleet:
         self.begun.append(("now", name))
         self.done.append(("now", name))  # an ask stays with the crew
         return PendingRequest(ask, patient)
+
+    def visits(self, name: str) -> bool:
+        """No worker does: what takes longer than its caller waits is told as not begun."""
+        return False
 
     def look_at(self, *names: str) -> None:
         self.begun += [("look", name) for name in names]
@@ -163,6 +168,15 @@ async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await group.start(server.serve)
         yield made
         group.cancel_scope.cancel()
+
+
+async def test_what_takes_longer_than_its_caller_waits_is_told_and_is_no_bug(fleet: Fleet, tmp_path: Path) -> None:
+    quick = SimpleNamespace(now=fleet.clock.now, monotonic=lambda: 100 * time.monotonic())
+    fleet.clock = quick
+    request = {"verb": "now", "names": NAMES, "within": "1s"}
+    replies = [each async for each in control.call(str(tmp_path / "s"), request)]
+    assert replies[-1]["exit"] == 75
+    assert not fleet.bugs
 
 
 async def alive(folder: Path) -> bool:
