@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ALONE := tests/hostile/test_hostile.py $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 CHECKED := $(if $(filter check,$(MAKECMDGOALS)),--ignore=tests/architecture --ignore=tests/unit/rotation)  # `make check test`: check has run them
 
-.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house manifests try-systemd try-image try-proxy try-vault try-kubernetes try-oauth clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench bench-fleet house manifests try-systemd try-image try-proxy try-vault try-kubernetes try-oauth clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -81,6 +81,9 @@ campaign-cron: $(STAMP)  ## schedules around every change of the clocks of every
 
 bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/tools/bench/README.md
 	$(BIN)/python -m tests.tools.bench
+
+bench-fleet: $(STAMP)  ## a daemon with many settled credentials, beside a bare loop of the same reads (N=10000)
+	$(BIN)/python -m tests.tools.bench.fleet --credentials $(or $(N),10000)
 
 house: $(STAMP)  ## how the code is laid out, in counts, and what one rotation touches
 	$(BIN)/python -m tests.tools.house

@@ -141,6 +141,20 @@ def listens(path: str) -> bool:
         return True
 
 
+def digest_of(path: str) -> str:
+    """The digest of the settings by which the daemon at a path works; empty: none that we may ask answers."""
+    with socket.socket(socket.AF_UNIX) as tried:
+        tried.settimeout(_READ_WITHIN)
+        try:
+            tried.connect(path)
+            tried.sendall(b'{"verb": "ping"}\n')
+            with tried.makefile("rb") as replies:
+                reply = json.loads(replies.readline(LARGEST))
+        except (OSError, ValueError):
+            return ""
+    return str(reply.get("digest", "")) if isinstance(reply, dict) else ""
+
+
 async def answers(path: str) -> bool:
     """Whether a daemon listens there that we may ask. Anything else there means: work without a daemon."""
     try:

@@ -298,7 +298,8 @@ class Daemon:
     def _verbs(self, actor: Actor) -> dict[str, Any]:
         async def ping(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             missing = self._supervision.missing()
-            yield {"alive": not missing, "holder": actor.holder, "missing": missing}
+            digest = actor.settings.digest
+            yield {"alive": not missing, "holder": actor.holder, "missing": missing, "digest": digest}
 
         async def look(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             _, names, wrong = chosen(actor.settings, request)

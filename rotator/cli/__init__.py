@@ -89,9 +89,15 @@ def _completed(command: click.Command) -> click.Command:
     metavar="FILE",
     help="Settings; else $ROTATOR_CONFIG, else /etc/rotator/rotator.toml.",
 )
+@click.option(
+    "--socket",
+    type=click.Path(),
+    metavar="FILE",
+    help="The socket of the daemon to ask; settings are then not read.",
+)
 @click.version_option(package_name="rotator")
 @click.pass_context
-def rotate(ctx: click.Context, config: str | None) -> None:
+def rotate(ctx: click.Context, config: str | None, socket: str | None) -> None:
     """Keep machine credentials fresh: mint, store in Vault, prove, publish, retire."""
     ctx.obj = config
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from rotator.host.shutdown import Interruption
-    from rotator.rotation.credential_state import State
 
 FAILED, USAGE, HELD, BUSY, BAD_CONFIG = Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED, Exit.SETTINGS
 _NO_THREAD = "this host gives us no further thread: raise TasksMax= of the unit, or the limit that `ulimit -u` shows"
@@ -47,11 +46,17 @@ def settings(path: str | None, *, vaultless: bool = False) -> Settings:
 class Reach:
     """The settings, or at least the socket of a running daemon.
 
-    `settings` None: they are faulty, and the daemon uses those that it has.
+    `settings` None: the daemon is asked, and uses those that it has: ours are faulty, or it has the very same.
     """
 
     settings: Settings | None
     socket: str
+    path: str | None = None
+    whole: bool = False  # ours were not read, because the daemon has the very same
+
+    def read(self) -> Reach:
+        """Read the settings that were not needed so far: the daemon has gone."""
+        return reach(self.path) if self.whole else self
 
 
 def reach(path: str | None, *, quiet: bool = False) -> Reach:
@@ -59,6 +64,8 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
 
     Without a daemon: print every fault and exit with 78. `quiet`: the command prints the faults itself.
     """
+    if given := _given_socket():
+        return Reach(None, given)
     try:
         found = load(path)
         return Reach(found, found.daemon.socket)
@@ -75,6 +82,29 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
             said = "the running daemon is asked, which works by those that it has read before; its next start will fail"
             output.say(f"rotate: {counted(len(error.faults), 'fault')} in the settings: {said}", err=True)
         return Reach(None, socket)
+
+
+def _given_socket() -> str:
+    """What `--socket` names."""
+    context = click.get_current_context(silent=True)
+    return str((context and context.find_root().params.get("socket")) or "")
+
+
+def reach_daemon(path: str | None) -> Reach:
+    """The running daemon, if it works by the very settings that are on disk; else the settings, as `reach` does.
+
+    Reading ten thousand credentials takes seconds, and the answer of such a daemon does not need it.
+    """
+    from rotator.app.control import digest_of
+    from rotator.settings.files import digest, main_file, socket_in
+    from rotator.settings.sections import SOCKET
+
+    if given := _given_socket():
+        return Reach(None, given)
+    main = main_file(path)
+    socket = socket_in(main) or SOCKET
+    found = digest_of(socket)
+    return Reach(None, socket, path, whole=True) if found and found == digest(main) else reach(path)
 
 
 def known(settings: Settings | None, names: Iterable[str]) -> None:
@@ -97,12 +127,19 @@ def _in_settings(what: str, names: Iterable[str], there: Mapping[str, object]) -
             raise click.UsageError(f"no {what} is called {name!r}; {suggest(name, there)}")
 
 
-def gravest(states: Iterable[State]) -> int:
-    """The exit code of a command that only looks at states."""
-    from rotator.rotation.credential_state import GRAVEST_EXIT
+def labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Read `--label KEY=VALUE`, which may be given several times. Raises BadParameter (exit 2)."""
+    if wrong := [value for value in values if not all(value.partition("="))]:
+        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE")
+    found = dict(value.split("=", 1) for value in values)
+    if twice := [value for value in values if found[value.split("=", 1)[0]] != value.split("=", 1)[1]]:
+        raise click.BadParameter(f"{twice[0]!r} and another value of it: no credential carries both")
+    return found
 
-    found = {each.exit for each in states}
-    return next((code for code in GRAVEST_EXIT if code in found), 0)
+
+LABEL = click.option(
+    "--label", "labels", multiple=True, metavar="KEY=VALUE", callback=labels, help="All that carry it."
+)
 
 
 def selected(names: Iterable[str], *, everything: bool, labels: Mapping[str, str], targets: Iterable[str] = ()) -> None:

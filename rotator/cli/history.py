@@ -34,7 +34,7 @@ def history_command(config: str | None, name: str, as_json: bool) -> None:
     From the receipts of this host when [audit] file is set, and from what Vault still has of the journal where they
     tell nothing: before logrotate took the file away, or on another host.
     """
-    reached = base.reach(config)
+    reached = base.reach_daemon(config)
 
     async def main() -> int:
         from rotator.commands.history import history_alone

@@ -28,19 +28,10 @@ _LONGEST = 64 * 1024  # bytes of a value
 _PATIENCE = 60.0  # seconds for it to arrive
 
 
-def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    if wrong := [value for value in values if not all(value.partition("="))]:
-        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE")
-    labels = dict(value.split("=", 1) for value in values)
-    if twice := [value for value in values if labels[value.split("=", 1)[0]] != value.split("=", 1)[1]]:
-        raise click.BadParameter(f"{twice[0]!r} and another value of it: no credential carries both")
-    return labels
-
-
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every credential in the settings.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it.")
+@base.LABEL
 @click.option("--target", "targets", multiple=True, metavar="NAME", help="All that live on this target.")
 @click.option("--wait", "patient", is_flag=True, help="Wait out a grace, until the predecessors are proven dead.")
 @click.option("--emergency", is_flag=True, help="No grace: the predecessor dies once the successor is proven.")
@@ -55,10 +46,8 @@ def now_command(config: str | None, /, names: tuple[str, ...], as_json: bool, **
     """
     targets = wanted["targets"] = list(wanted["targets"])
     base.selected(names, everything=wanted["everything"], labels=wanted["labels"], targets=targets)
-    reached = base.reach(config)
+    reached = base.reach_daemon(config)
     base.known(reached.settings, names)
-    from rotator.commands.rotate import parse_rotate_command
-
     within = {"within": written(limit)} if (limit := wanted.pop("within")) else {}
     request = {"names": list(names), "by": me(), **wanted, **within}
     verdicts = Verdicts(names, as_json=as_json)
@@ -77,9 +66,7 @@ def now_command(config: str | None, /, names: tuple[str, ...], as_json: bool, **
             say(line)
 
     base.run(
-        lambda: base.follow(
-            lines(reached, request, parse_rotate_command(request), verdicts), show, unanswered=_UNANSWERED
-        ),
+        lambda: base.follow(lines(reached, request, verdicts), show, unanswered=_UNANSWERED),
         acts=True,
         cut=verdicts.cut,
     )
@@ -141,12 +128,12 @@ def me() -> str:
         return f"uid {os.getuid()}"
 
 
-async def lines(
-    reached: base.Reach, request: dict[str, Any], wanted: RotateCommand, verdicts: Verdicts
-) -> AsyncGenerator[dict[str, Any]]:
+async def lines(reached: base.Reach, request: dict[str, Any], verdicts: Verdicts) -> AsyncGenerator[dict[str, Any]]:
     """Progress and verdict, through a daemon or alone."""
     from rotator.app import control
 
+    if reached.whole and not await control.answers(reached.socket):
+        reached = reached.read()
     if reached.settings is None or await control.answers(reached.socket):
         verdicts.handed = True
         async with aclosing(control.call(reached.socket, {"verb": "now", **request})) as replies:
@@ -154,8 +141,10 @@ async def lines(
                 yield reply
         return
     from rotator.app.standalone import rotate_alone
+    from rotator.commands.rotate import parse_rotate_command
     from rotator.ports import StoreRefused, Transient
 
+    wanted = parse_rotate_command(request)
     wait = _Wait(reached.settings, wanted, verdicts)
     try:
         async with aclosing(rotate_alone(reached.settings, wanted, wait.missed)) as told:

@@ -14,7 +14,7 @@ import click
 
 from rotator.cli import base, now, output
 from rotator.cli.base import FutureTime, Length, written
-from rotator.cli.now import _labels, me, say
+from rotator.cli.now import me, say
 
 if TYPE_CHECKING:
     from rotator.settings import Settings
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
     click.option("--all", "everything", is_flag=True, help="Every credential in the settings."),
-    click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it."),
+    click.option(
+        "--label", "labels", multiple=True, metavar="KEY=VALUE", callback=base.labels, help="All that carry it."
+    ),
     click.option("--target", "targets", multiple=True, metavar="NAME", help="All that live on this target."),
 )
 _LONGEST = timedelta(days=366)
@@ -238,7 +240,7 @@ def revoke_command(config: str | None, /, within: timedelta | None, waits: bool,
             ends.hear(line, after)
             base.show_line({**line, "after": after}) if as_json else say(line)
 
-        code = await base.follow(now.lines(reached, request, parse_rotate_command(request), verdicts), show)
+        code = await base.follow(now.lines(reached, request, verdicts), show)
         return _verdict(reached.settings, verdicts.published, ends, code, quiet=as_json)
 
     base.run(main, acts=True, cut=verdicts.cut)

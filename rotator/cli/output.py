@@ -49,6 +49,12 @@ def _for_journal() -> bool:
     return is_journal(sys.stderr, os.environ)
 
 
+def clear() -> None:
+    """Begin at the top of an empty screen, where there is one."""
+    if sys.stdout.isatty():
+        _put("\x1b[H\x1b[2J", err=False)
+
+
 def block(text: str, *, err: bool = False) -> None:
     """Print a text of several lines."""
     for line in text.splitlines():

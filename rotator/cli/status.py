@@ -2,55 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from rotator.cli import base, output
-from rotator.rotation.credential_state import State
+from rotator.commands.snapshot import Selection, Snapshot, WrongSelection, asked, told
+from rotator.rotation.credential_state import Headline, Severity, State
 from rotator.rotation.operator_request import Unclaimed
 from rotator.rotation.ownership import Unmanaged
 
-if TYPE_CHECKING:
-    from rotator.commands.status import Snapshot
-
 UNMANAGED = "unmanaged"
+_AGAIN = 2.0  # seconds between two looks of `--watch`
+
+
+def _selecting(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that select what `status` and `plan` show."""
+    words = [*(each.value for each in Headline), *(each.value for each in Severity)]
+    options = (
+        click.argument("names", nargs=-1),
+        base.LABEL,
+        click.option("--target", "targets", multiple=True, metavar="NAME", help="All that live on this target."),
+        click.option(
+            "--state", "words", multiple=True, metavar="WORD", type=click.Choice(words),
+            help="Only those in this state, such as `held`; or `act`, `watch`, `fine`.",
+        ),
+        click.option("--limit", type=click.IntRange(1), metavar="N", help="So many, the worst first."),
+        click.option("--json", "as_json", is_flag=True, help="JSON for machines."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+async def _look(reached: base.Reach, selection: Selection) -> tuple[base.Reach, Snapshot]:
+    """The states, from the daemon or from the journal, and what was reached in the end."""
+    with _usage():
+        return await _looked(reached, selection)
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """A selection of what is not there is a wrong use of the command."""
+    try:
+        yield
+    except WrongSelection as fault:
+        raise click.UsageError(fault.reason) from None
+
+
+async def _looked(reached: base.Reach, selection: Selection) -> tuple[base.Reach, Snapshot]:
+    from rotator.ports import Transient
+
+    if reached.settings is None:
+        if found := await asked(reached.socket, selection, None):
+            return reached, found
+        reached = reached.read()
+    settings = reached.settings
+    if settings is None:
+        raise Transient(f"the daemon on {reached.socket} shows nothing of that; its log may say why")
+    from rotator.commands.status import look
+
+    base.known(settings, selection.names)
+    return reached, await look(settings, selection)
 
 
 @click.command()
-@click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@_selecting
+@click.option("--watch", is_flag=True, help="Show it again and again, until interrupted.")
 @click.pass_obj
-def status_command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
+def status_command(config: str | None, /, as_json: bool, watch: bool, **selected: Any) -> None:
     """Every credential at a glance: its state, how old its value is, what comes next, what is wrong.
 
-    Exit 5 when a published value is refused or has expired, 1 when one is overdue or cannot be worked on, 3 when one is
-    held or waits for a person.
+    A running daemon answers from what it saw last. Exit 5 when a published value is refused or has expired, 1 when one
+    is overdue or cannot be worked on, 3 when one is held or waits for a person.
     """
-    reached = base.reach(config)
-    base.known(reached.settings, names)
+    reached, selection = base.reach_daemon(config), Selection(**selected)
+    base.known(reached.settings, selection.names)
 
     async def main() -> int:
-        from rotator.commands.status import reached_look
+        import anyio
 
-        settings = reached.settings
-        seen = await reached_look(settings, reached.socket, names)
-        show(seen.states, seen.at, as_json=as_json, left=seen.left, unclaimed=seen.unclaimed)
-        if settings and settings.daemon.read_only:
-            output.say("rotate: [daemon] read_only = true: this is a copy, which is looked at and never acts", err=True)
-        if seen.refused and settings:
-            said = "the daemon refused the settings when it last read them, and works by the ones before"
-            again = "once that is mended, `rotate reload`; until then its next start will fail"
-            output.say(f"rotate: {said}: {seen.refused}; {again}", err=True)
-        say_stale(seen)
-        if seen.login:
-            output.say(f"rotate: the login to Vault: {seen.login}; hand over a new one in time", err=True)
-        return base.gravest(seen.states) or (base.BUSY if seen.stale else 0)
+        nonlocal reached
+        while True:
+            reached, seen = await _look(reached, selection)
+            if watch:
+                output.clear()
+            code = _show_status(seen, reached, as_json=as_json)
+            if not watch:
+                return code
+            await anyio.sleep(_AGAIN)
 
-    base.run(main)
+    base.run(main, cut=(lambda: None) if watch else None)
+
+
+def _show_status(seen: Snapshot, reached: base.Reach, *, as_json: bool) -> int:
+    show(seen.states, seen.at, as_json=as_json, left=seen.left, unclaimed=seen.unclaimed)
+    say_more(seen)
+    if seen.read_only:
+        output.say("rotate: [daemon] read_only = true: this is a copy, which is looked at and never acts", err=True)
+    if seen.refused and (reached.settings or reached.whole):
+        said = "the daemon refused the settings when it last read them, and works by the ones before"
+        again = "once that is mended, `rotate reload`; until then its next start will fail"
+        output.say(f"rotate: {said}: {seen.refused}; {again}", err=True)
+    say_stale(seen)
+    if seen.login:
+        output.say(f"rotate: the login to Vault: {seen.login}; hand over a new one in time", err=True)
+    return seen.code or (base.BUSY if seen.stale else 0)
+
+
+def say_more(seen: Snapshot) -> None:
+    """Print how many a limit left out."""
+    if seen.more:
+        output.say(f"rotate: {seen.more} more are not shown; see --limit", err=True)
 
 
 def say_stale(seen: Snapshot) -> None:
@@ -135,18 +202,15 @@ def _calm(state: State, now: datetime) -> str:
 
 
 @click.command()
-@click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@_selecting
 @click.pass_obj
-def plan_command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
+def plan_command(config: str | None, /, as_json: bool, **selected: Any) -> None:
     """Show the next step of every credential and its reason. No effects. Exit as `rotate status` does."""
-    reached = base.reach(config)
-    base.known(reached.settings, names)
+    reached, selection = base.reach_daemon(config), Selection(**selected)
+    base.known(reached.settings, selection.names)
 
     async def main() -> int:
-        from rotator.commands.status import reached_look
-
-        seen = await reached_look(reached.settings, reached.socket, names)
+        _, seen = await _look(reached, selection)
         if as_json:
             base.show_json(
                 [
@@ -160,8 +224,9 @@ def plan_command(config: str | None, names: tuple[str, ...], as_json: bool) -> N
             cells += [(each.credential, each.target, UNMANAGED, each.next) for each in seen.left]
             base.show_table(("NAME", "TARGET", "STATE", "NEXT"), cells)
             tell_unclaimed(seen.unclaimed)
+        say_more(seen)
         say_stale(seen)
-        return base.gravest(seen.states) or (base.BUSY if seen.stale else 0)
+        return seen.code or (base.BUSY if seen.stale else 0)
 
     base.run(main)
 
@@ -179,15 +244,22 @@ def explain_command(config: str | None, name: str) -> None:
     Exit as `rotate status` does: 5 when the published value is refused or has expired, 1 when it is overdue or cannot
     be worked on, 3 when it is held or waits for a person.
     """
-    reached = base.reach(config)
+    reached = base.reach_daemon(config)
     base.known(reached.settings, [name])
 
     async def main() -> int:
-        from rotator.commands.status import explained, told
         from rotator.ports import Transient
 
-        settings = reached.settings
-        sentences, code = await explained(settings, name) if settings else await told(reached.socket, name, None)
+        sentences, code = list[str](), 0
+        if reached.settings is None:
+            with _usage():
+                sentences, code = await told(reached.socket, name, None)
+        settings = reached.settings if sentences else reached.read().settings
+        if not sentences and settings:
+            from rotator.commands.status import explained
+
+            base.known(settings, [name])
+            sentences, code = await explained(settings, name)
         if not sentences:
             raise Transient(f"the daemon on {reached.socket} says nothing of {name}; does it know that credential?")
         for sentence in sentences:

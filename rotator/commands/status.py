@@ -5,21 +5,22 @@ A daemon reads the journal, too, and adds what it has observed: proofs, refusals
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
-from rotator.app import control
 from rotator.app.composition import Actor, reading
 from rotator.app.strays import living_unmanaged
 from rotator.commands.queries import installation
 from rotator.commands.requests import unclaimed
+from rotator.commands.rotate import RotateCommand, select
+from rotator.commands.snapshot import Selection, Snapshot, WrongSelection, asked, looking_exit, told
 from rotator.engine.lease import standing
 from rotator.engine.strays import left_behind
 from rotator.host.exit_codes import Exit
@@ -37,47 +38,35 @@ from rotator.rotation.record import Record
 from rotator.settings import Settings
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads
+_FRESH = 32  # credentials whose records a daemon reads anew for an answer; of more it tells what it remembers
+_ROWS = 50  # states in one line of an answer, which stays well below what a caller takes
 _SOON = 3.0  # seconds
-_PATIENCE = 10.0  # seconds for a daemon's answer; then the journal is read
+_WAITS = "a request that waits in Vault"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The states at one moment. `stale`: why they may be old; empty: they are of `at`.
-
-    `left`: living values of credentials that left the settings; empty if names were given.
-    """
-
-    states: Sequence[State]
-    at: datetime
-    stale: str = ""
-    login: str = ""  # what we log in to Vault with, in words, when it ends soon
-    refused: str = ""  # why the daemon refused the settings on disk
-    unseen: Sequence[str] = ()  # credentials of the settings that the daemon does not know, while Vault cannot be read
-    left: Sequence[Unmanaged] = ()
-    unclaimed: Sequence[Unclaimed] = ()  # requests for credentials that left the settings
-
-
-async def look(settings: Settings, names: Iterable[str]) -> Snapshot:
-    """One state per credential (all when no names are given). Raises Transient."""
-    named = list(names)
-    chosen = named or list(settings.credentials)
-    told = await asked(settings.daemon.socket, named, _which(settings))
+async def look(settings: Settings, selection: Selection) -> Snapshot:
+    """One state per selected credential. Raises Transient, and WrongSelection when settings have no such credential."""
+    chosen, wrong = _chosen(settings, selection)
+    if wrong:
+        raise WrongSelection(wrong)
+    told = None
+    with suppress(WrongSelection):  # the daemon has not read our settings yet
+        told = await asked(settings.daemon.socket, selection.of_settings, _which(settings))
     if told and {each.name for each in told.states} == set(chosen):
-        return told
+        return told.narrowed(selection)
     logs.configure("error", json=None)
     try:
         async with reading(settings) as actor:
             seen = await _all(actor, chosen, None)
-            left, gone = ([], []) if named else (await _left(actor, seen), await _unclaimed(actor))
-            return Snapshot(
-                [state(*each) for each in seen], actor.clock.now(), login=_login(actor), left=left, unclaimed=gone
-            )
+            left, gone = (await _left(actor, seen), await _unclaimed(actor)) if selection.everything else ([], [])
+            states, login = [state(*each) for each in seen], _login(actor)
+            found = Snapshot(states, actor.clock.now(), login=login, left=left, unclaimed=gone)
+            return replace(found, read_only=settings.daemon.read_only).narrowed(selection)
     except* Transient as missed:
         if told is None:
             raise
         reason = str(first_exception(missed))
-    return _in_part(told, chosen, reason)
+    return _in_part(told, chosen, reason).narrowed(selection)
 
 
 def _in_part(told: Snapshot, chosen: Sequence[str], reason: str) -> Snapshot:
@@ -87,43 +76,21 @@ def _in_part(told: Snapshot, chosen: Sequence[str], reason: str) -> Snapshot:
     return replace(told, states=shown, stale=told.stale or reason, unseen=unseen)
 
 
-async def reached_look(settings: Settings | None, socket: str, names: Sequence[str]) -> Snapshot:
-    """`look`, or the states of the running daemon if settings are faulty. Raises Transient."""
-    found = await look(settings, names) if settings else await asked(socket, names, None)
-    if found is None:
-        raise Transient(f"the daemon on {socket} shows nothing of that; its log may say why")
-    return found
-
-
-async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Snapshot | None:
-    """The states from a running daemon, for these credentials or all; None when it cannot be asked.
-
-    `which`: the daemon must be of this installation; None: any daemon.
-    """
-    if lines := await _ask(socket, which, "states", list(names)):
-        *rows, end = lines
-        with suppress(KeyError, ValueError, msgspec.ValidationError):  # a daemon of another version
-            found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
-            shown, at = [found[name] for name in names or found], datetime.fromisoformat(end["at"])
-            left = msgspec.convert(end["left"], list[Unmanaged])
-            gone = msgspec.convert(end["unclaimed"], list[Unclaimed])
-            return Snapshot(shown, at, end["stale"], end["login"], end["refused"], left=left, unclaimed=gone)
-    return None
-
-
-async def told(socket: str, name: str, which: list[str] | None) -> tuple[list[str], int]:
-    """The sentences and exit code from a running daemon; no sentences when it cannot be asked. `which`: see `asked`."""
-    lines = await _ask(socket, which, "explain", [name])
-    if lines and all("said" in line for line in lines[:-1]) and isinstance(lines[-1].get("exit"), int):
-        return [str(line["said"]) for line in lines[:-1]], lines[-1]["exit"]
-    return [], 0
+def _chosen(settings: Settings, selection: Selection) -> tuple[Sequence[str], str]:
+    """The names that settings alone select, in their order, and what is wrong with the selection (empty: nothing)."""
+    labels, targets = selection.labels, tuple(selection.targets)
+    if not (selection.names or labels or targets):
+        return list(settings.credentials), ""
+    found, wrong = select(settings, RotateCommand(names=tuple(selection.names), labels=labels, targets=targets))
+    return (found if labels or targets else list(selection.names)), wrong
 
 
 async def explained(settings: Settings, name: str) -> tuple[list[str], int]:
     """The sentences about one credential, and the exit code: that of `rotate status`. Raises Transient."""
-    found = await told(settings.daemon.socket, name, _which(settings))
-    if found[0]:
-        return found
+    with suppress(WrongSelection):  # the daemon has not read our settings yet
+        found = await told(settings.daemon.socket, name, _which(settings))
+        if found[0]:
+            return found
     logs.configure("error", json=None)
     async with reading(settings) as actor:
         [seen] = await _all(actor, [name], None)
@@ -133,6 +100,7 @@ async def explained(settings: Settings, name: str) -> tuple[list[str], int]:
 # --- the daemon's side ----------------------------------------------------------------------------------------------
 
 Lines = AsyncGenerator[dict[str, Any]]
+T = TypeVar("T")
 Seen = tuple[Credential, Record | None, datetime, Observed]
 
 
@@ -142,22 +110,41 @@ def verbs(
     """The reading verbs of the control socket."""
 
     async def states(request: Mapping[str, Any]) -> Lines:
-        if not _is_list_of_names(request.get("names")):
-            yield _MISNAMED
+        try:
+            selection = msgspec.convert(request, Selection)
+        except msgspec.ValidationError as fault:
+            yield {"error": f"`states` was asked wrongly: {fault}", "exit": Exit.USAGE}
             return
-        seen = await _all(actor, _wanted(actor, request), view)
-        for each in seen:
-            yield {"state": _sent(state(*each))}
-        every = len(seen) == len(actor.settings.credentials) and not _stale(seen)
-        left, gone = (await _left(actor, seen), await _unclaimed(actor)) if seen and every else ([], [])
-        told = {"stale": _stale(seen), "login": _login(actor), "refused": refused(), "left": list(map(_sent, left))}
-        yield {"at": actor.clock.now().isoformat(), **told, "unclaimed": list(map(_sent, gone))}
+        ours = request.get("vault") in (None, _which(actor.settings))
+        names, wrong = _chosen(actor.settings, selection) if ours else ([], "")
+        if wrong:
+            yield {"error": wrong, "exit": Exit.USAGE}
+            return
+        seen = await _all(actor, names, view)
+        every = len(seen) == len(actor.settings.credentials) and selection.everything and not _stale(seen)
+        found, codes = list[State](), set[int]()
+        for some in _slices(seen):
+            shown = [state(*each) for each in some]
+            codes.update(each.exit for each in shown)
+            found += selection.of_words(shown)
+            await anyio.lowlevel.checkpoint()  # of ten thousand they take a second, and a rotation must not wait for it
+        wanted, more = selection.within(found)
+        for rows in _slices(wanted):
+            yield {"states": _sent(rows)}
+        left, gone = (await _left(actor, seen, view), await _unclaimed(actor)) if seen and every else ([], [])
+        said = {"stale": _stale(seen), "login": _login(actor), "refused": refused(), "left": _sent(left)}
+        said |= {"unclaimed": _sent(gone), "more": more, "read_only": actor.settings.daemon.read_only}
+        yield {"at": actor.clock.now().isoformat(), **said, "code": looking_exit(codes)}
 
     async def explain_(request: Mapping[str, Any]) -> Lines:
         if not _is_list_of_names(request.get("names")):
             yield _MISNAMED
             return
-        for seen in await _all(actor, _wanted(actor, request), view):
+        wanted = _wanted(actor, request)
+        if isinstance(wanted, str):
+            yield {"error": wanted, "exit": Exit.USAGE}
+            return
+        for seen in await _all(actor, wanted, view):
             for sentence in explain(*seen):
                 yield {"said": sentence}
             yield {"exit": _code(seen)}
@@ -165,12 +152,12 @@ def verbs(
     return {"states": states, "explain": explain_}
 
 
-def _wanted(actor: Actor, request: Mapping[str, Any]) -> list[str]:
-    """The names in a request, or all; none when it is for other settings than ours."""
-    names, ours = request["names"], actor.settings.credentials
+def _wanted(actor: Actor, request: Mapping[str, Any]) -> Sequence[str] | str:
+    """The names in a request, or all; none when it is for other settings than ours; a text: what is wrong with it."""
     if request.get("vault") not in (None, _which(actor.settings)):
         return []
-    return (names or list(ours)) if all(name in ours for name in names) else []
+    chosen, wrong = _chosen(actor.settings, Selection(names=request["names"]))
+    return wrong or chosen
 
 
 _MISNAMED = {"error": "`names` must be a list of names", "exit": Exit.USAGE}
@@ -193,13 +180,21 @@ def _login(actor: Actor) -> str:
     return str(end) if end and end.is_near(actor.clock.now()) else ""
 
 
-async def _left(actor: Actor, seen: Sequence[Seen]) -> list[Unmanaged]:
+async def _left(actor: Actor, seen: Sequence[Seen], view: View | None = None) -> list[Unmanaged]:
     """Living values of credentials that left the settings; none if the journal may not be listed."""
     try:
-        left, _ = await left_behind(actor.journal, actor.settings.credentials)
+        if view is not None and _remembers(view, seen):
+            left = dict(view.left)
+        else:
+            left, _ = await left_behind(actor.journal, actor.settings.credentials)
     except (Refused, StoreRefused, Transient):
         return []
     return living_unmanaged(actor, left, [record for _, record, *_ in seen if record])
+
+
+def _remembers(view: View | None, chosen: Sized) -> bool:
+    """Whether a daemon answers from its memory: records of a few credentials are read anew."""
+    return view is not None and len(chosen) > _FRESH
 
 
 async def _unclaimed(actor: Actor) -> list[Unclaimed]:
@@ -210,8 +205,12 @@ async def _unclaimed(actor: Actor) -> list[Unclaimed]:
         return []
 
 
-def _sent(row: State | Unmanaged | Unclaimed) -> Any:
-    return json.loads(json.dumps(asdict(row), default=lambda value: value.isoformat()))
+def _sent(rows: Sequence[State] | Sequence[Unmanaged] | Sequence[Unclaimed]) -> Any:
+    return msgspec.to_builtins(rows)
+
+
+def _slices(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS))
 
 
 def _which(settings: Settings) -> list[str]:
@@ -220,20 +219,6 @@ def _which(settings: Settings) -> list[str]:
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
-
-
-async def _ask(socket: str, which: list[str] | None, verb: str, names: list[str]) -> list[dict[str, Any]]:
-    """The answer of a running daemon; empty without one, or if it has other settings."""
-    request = {"verb": verb, "names": names, "vault": which}
-    try:
-        with anyio.fail_after(_PATIENCE):
-            if not await control.answers(socket):
-                return []
-            async with aclosing(control.call(socket, request)) as replies:
-                lines = [line async for line in replies]
-    except (TimeoutError, Transient):
-        return []
-    return lines if lines and "error" not in lines[0] else []
 
 
 async def _all(actor: Actor, names: Sequence[str], view: View | None) -> list[Seen]:
@@ -248,12 +233,27 @@ async def _all(actor: Actor, names: Sequence[str], view: View | None) -> list[Se
             found[name] = await _seen(actor, name, view, away)
             away = away or found[name][-1].stale  # do not wait for Vault for each of a thousand credentials
 
+    if view is not None and _remembers(view, names):
+        oldest = min(names, key=lambda name: view.read_at.get(name) or datetime.min.replace(tzinfo=UTC))
+        away = away or (await _seen(actor, oldest, view, away))[-1].stale  # whether Vault can be read at all
+        return [_remembered(actor, name, view, away) for name in names]
     with suppress(Fault), anyio.move_on_after(0 if away else _SOON):  # shown if it may be listed
         await actor.requests.look()
     async with anyio.create_task_group() as group:
         for name in names:
             group.start_soon(one, name)
     return [found[name] for name in names]
+
+
+def _remembered(actor: Actor, name: str, view: View, away: str) -> Seen:
+    """What the daemon saw of one credential at its last reconcile. `away`: why Vault does not answer now."""
+    credential, result = actor.settings.credentials[name], view.seen.get(name)
+    record, known = result.record if result else None, observed(view, credential)
+    if away:
+        known = replace(known, stale=away, read_at=view.read_at.get(name))
+    if name in actor.requests.expected:
+        known = replace(known, asked=_WAITS)
+    return credential, record, actor.clock.now(), known
 
 
 async def _soon(actor: Actor, name: str) -> Entry:

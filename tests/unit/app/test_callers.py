@@ -295,7 +295,8 @@ async def test_a_request_that_lacks_something_or_has_another_type_is_refused_in_
         ({"verb": "unused", "older": "30d"}, "`unused` was asked wrongly: Expected `float`, got `str`"),
         ({"verb": "unused", "older": -1}, "`unused` was asked wrongly: Expected `float` >= 0"),
         ({"verb": "history"}, "`history` was asked wrongly: Object missing required field `name`"),
-        ({"verb": "states"}, "`names` must be a list of names"),
+        ({"verb": "states", "names": "a"}, "`states` was asked wrongly: Expected `array`, got `str` - at `$.names`"),
+        ({"verb": "states", "limit": 0}, "`states` was asked wrongly: Expected `int` >= 1"),
         ({"verb": "explain", "names": [{}]}, "`names` must be a list of names"),
     ],
 )

@@ -15,7 +15,10 @@ from tests.unit.cli.test_manpage import commands
 from tests.unit.settings.files import SOUND, write
 
 # What a number is that is no length of time, by command and option.
-COUNTS: dict[tuple[str, str], str] = {}
+COUNTS: dict[tuple[str, str], str] = {
+    ("rotate status", "--limit"): "credentials",
+    ("rotate plan", "--limit"): "credentials",
+}
 
 
 def options() -> list[tuple[str, click.Option]]:

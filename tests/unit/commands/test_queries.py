@@ -15,6 +15,7 @@ import pytest
 
 from rotator.app.control import Control
 from rotator.commands import status
+from rotator.commands.snapshot import Selection, WrongSelection, asked
 from rotator.ports import Entry, Lease, Refused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.credential_state import Headline
@@ -101,7 +102,7 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
     wanted = settings(path)
     journal = Journal(blog=entry("blog", holder="host-b/1/x"), shop=entry("shop"))
     async with daemon(wanted, observing(), journal):
-        seen = await status.look(wanted, [])
+        seen = await status.look(wanted, Selection())
         assert [(each.name, each.word) for each in seen.states] == [
             ("blog", Headline.SETTLED),
             ("shop", Headline.DOUBTED),
@@ -118,7 +119,7 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
 async def test_without_vault_a_daemon_tells_what_it_saw_before_and_says_so(path: Path) -> None:
     wanted = settings(path)
     async with daemon(wanted, observing(), Journal(blog=Transient("sealed"), shop=entry("shop"))):
-        seen = await status.look(wanted, ["blog", "shop"])
+        seen = await status.look(wanted, Selection(["blog", "shop"]))
         assert (seen.stale, seen.states[0].word) == ("sealed", Headline.STALE)
         assert seen.states[0].published_at is not None
         assert (await status.explained(wanted, "blog"))[0][0].startswith("Vault cannot be read, so this is what was")
@@ -138,8 +139,8 @@ async def test_a_vault_that_is_away_is_waited_for_once_and_what_is_shown_has_an_
             raise Transient("sealed")
 
     async with daemon(wanted, view, Away()):
-        seen = await status.look(wanted, [])
-    assert len(asked) <= 8
+        seen = await status.look(wanted, Selection())
+    assert len(asked) == 1
     assert {each.word for each in seen.states} == {Headline.STALE}
     assert {each.read_at for each in seen.states} == {NOW - HOUR}
     assert "was so at 2026-03-01 11:00:00Z: sealed" in seen.states[0].said
@@ -158,16 +159,16 @@ async def test_what_the_daemon_knows_is_shown_while_the_settings_name_more_and_v
 
     monkeypatch.setattr(status, "reading", reading)
     async with daemon(wanted, observing(), Journal(blog=Transient("sealed"), shop=Transient("sealed"))):
-        seen = await status.look(mine, [])
+        seen = await status.look(mine, Selection())
     assert ([each.name for each in seen.states], seen.unseen, seen.stale) == (["blog", "shop"], ["new"], "sealed")
     with pytest.raises(BaseExceptionGroup):
-        await status.look(mine, [])
+        await status.look(mine, Selection())
 
 
 async def test_a_record_that_cannot_be_read_hides_no_other(path: Path) -> None:
     wanted = settings(path)
     async with daemon(wanted, observing(), Journal(blog=Refused("it was deleted"), shop=entry("shop"))):
-        blog, shop = (await status.look(wanted, [])).states
+        blog, shop = (await status.look(wanted, Selection())).states
         assert (blog.word, blog.said, blog.exit) == (Headline.BROKEN, "its record cannot be read: it was deleted", 1)
         assert shop.known
         assert (await status.explained(wanted, "blog"))[1] == 1
@@ -195,16 +196,44 @@ async def test_a_daemon_of_other_settings_is_not_believed(path: Path, change, mo
 
     monkeypatch.setattr(status, "reading", reading)
     async with daemon(wanted, observing(), Journal(blog=entry("blog"), shop=entry("shop"))):
-        assert (await status.look(mine, [])).at == NOW + HOUR
+        assert (await status.look(mine, Selection())).at == NOW + HOUR
         assert await status.explained(mine, list(mine.credentials)[-1])
-    assert (await status.look(mine, ["blog"])).at == NOW + HOUR, "no daemon at all"
+    assert (await status.look(mine, Selection(["blog"]))).at == NOW + HOUR, "no daemon at all"
 
 
 async def test_a_daemon_that_has_seen_nothing_yet_and_has_no_vault_says_that(path: Path) -> None:
     wanted = settings(path)
     _, view, _ = fleet((BLOG, None), (SHOP, None))
     async with daemon(wanted, view, Journal(blog=Transient("sealed"), shop=Transient("sealed"))):
-        seen = await status.look(wanted, ["blog"])
+        seen = await status.look(wanted, Selection(["blog"]))
         assert (seen.stale, seen.states[0].word, seen.states[0].known) == ("sealed", Headline.UNSEEN, False)
         said, _ = await status.explained(wanted, "blog")
         assert said == ["Its record was not read yet: Vault cannot be read: sealed."]
+
+
+async def test_of_many_credentials_a_daemon_tells_what_it_remembers_and_only_what_is_selected(path: Path) -> None:
+    many = [named(f"c{number:02}", labels={"team": f"t{number % 2}"}) for number in range(40)]
+    wanted = replace(settings(path), credentials={each.name: each for each in many})
+    _, view, _ = fleet(*((each, settled()) for each in many))
+    view.broken = {"c07": "a bug", "c08": "another"}
+    journal = Journal(**{each.name: entry(each.name) for each in many})
+    read, load = [], journal.load
+
+    async def counted(name: str) -> Entry:
+        read.append(name)
+        return await load(name)
+
+    journal.load = counted  # type: ignore[method-assign]  # only counted
+    async with daemon(wanted, view, journal):
+        seen = await asked(str(path), Selection(), None)
+        assert seen is not None
+        assert ([each.name for each in seen.states], len(read)) == ([each.name for each in many], 1)
+        assert seen.code == 1
+        some = await asked(str(path), Selection(labels={"team": "t1"}, words=["broken"]), None)
+        assert some is not None
+        assert [each.name for each in some.states] == ["c07"]
+        few = await asked(str(path), Selection(limit=3), None)
+        assert few is not None
+        assert ([each.name for each in few.states], few.more) == (["c07", "c08", "c00"], 37)
+        with pytest.raises(WrongSelection, match="no credential carries team=t9"):
+            await asked(str(path), Selection(labels={"team": "t9"}), None)

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from rotator.app.composition import acting
+from rotator.commands.snapshot import Selection
 from rotator.commands.status import look
 from rotator.observe.observers import Observers
 from rotator.ports import Transient
@@ -37,7 +38,7 @@ def nodes(vault: ScriptedVault) -> list[str]:
 async def test_a_look_writes_nothing_whatever_the_server(indexed: bool, tmp_path: Path) -> None:
     """`rotate status` left a document for every pod that ever ran it."""
     with scripted_vault(indexed=indexed, documents={"secret/rotator/meta": [META]}) as vault:
-        await look(settings_for(vault, tmp_path), [])
+        await look(settings_for(vault, tmp_path), Selection())
         assert nodes(vault) == []
         reads = [each for each in vault.heard if each.path.startswith("secret/data/rotator/meta")]
         assert [each.headers.get("X-Vault-Index") for each in reads] == (["index-0"] if indexed else [None])
