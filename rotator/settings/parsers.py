@@ -13,7 +13,10 @@ from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
 
 from rotator.host.files import irregular
 
@@ -27,6 +30,15 @@ _DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms])+")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,127}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LONGEST = timedelta(days=3660)
+_NAMES = {  # of types, for people
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false without quotes",
+    tuple: "an array",
+    list: "an array",
+    dict: "a table",
+}
 
 
 class WrongValueError(ValueError):
@@ -101,6 +113,42 @@ def sort_of(value: object) -> str:
         dict: "a table",
     }
     return names.get(type(value), "a date or time")
+
+
+def converted(value: object, wanted: Any) -> Any:
+    """The value as this type, which a kind gave its option. Raises WrongValueError."""
+    try:
+        return msgspec.convert(value, wanted)
+    except (msgspec.ValidationError, ValueError, TypeError) as fault:
+        raise WrongValueError(_misfit(value, wanted) or str(fault)) from None
+
+
+def _misfit(value: object, wanted: Any) -> str:
+    """What this type wants instead; empty where that is more than a type."""
+    members = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
+    for each in members:
+        origin, inner = get_origin(each), get_args(each)
+        if isinstance(value, list) and origin in (tuple, list):
+            parts = ((at, _unfit(part, inner[0])) for at, part in enumerate(value, 1))
+            return next((f"its entry {at} {why}" for at, why in parts if why), "")
+        if isinstance(value, dict) and origin is dict:
+            unfit = ((name, _unfit(part, inner[1])) for name, part in value.items())
+            return next((f"{quoted(str(name))} in it: {why}" for name, why in unfit if why), "")
+    names = [_NAMES.get(each) or _NAMES.get(get_origin(each), "") for each in members if each is not NoneType]
+    if choices := [str(choice) for each in members if get_origin(each) is Literal for choice in get_args(each)]:
+        near = nearest(value, choices) if isinstance(value, str) else ""
+        return f"must be one of {', '.join(choices)}{'; ' if near else ''}{near}"
+    if not all(names) or type(value) in members:
+        return ""
+    return f"must be {' or '.join(names)}, not {sort_of(value)}"
+
+
+def _unfit(value: object, wanted: Any) -> str:
+    try:
+        msgspec.convert(value, wanted)
+    except (msgspec.ValidationError, ValueError, TypeError) as fault:
+        return _misfit(value, wanted) or str(fault)
+    return ""
 
 
 def text(value: object) -> str:

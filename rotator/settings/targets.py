@@ -16,7 +16,18 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.secret import SecretRef
 from rotator.settings.addresses import address, check_route, read_proxy, username
 from rotator.settings.model import Minter, Target
-from rotator.settings.parsers import Reader, WrongValueError, duration, flag, quoted, span, suggest, text, whole
+from rotator.settings.parsers import (
+    Reader,
+    WrongValueError,
+    converted,
+    duration,
+    flag,
+    quoted,
+    span,
+    suggest,
+    text,
+    whole,
+)
 from rotator.settings.secret_files import secret_ref
 from rotator.settings.table_reader import Section
 
@@ -155,13 +166,7 @@ def _reader(wanted: Any) -> Reader[Any]:
     if SecretRef in members:
         return secret_ref
 
-    def read(value: object) -> Any:
-        try:
-            return msgspec.convert(value, wanted)
-        except (msgspec.ValidationError, ValueError, TypeError) as fault:
-            raise WrongValueError(_say(str(fault))) from None
-
-    return read
+    return lambda value: converted(value, wanted)
 
 
 def _url(insecure: bool, *, base: bool) -> Reader[str]:
@@ -179,13 +184,6 @@ def _issuer(value: object) -> str:
     if issuer.startswith(("http://", "https://")):
         address(issuer)  # whether plain http may be asked, its kind says
     return issuer
-
-
-def _say(fault: str) -> str:
-    words = {"`str`": "a string", "`int`": "a whole number", "`bool`": "true or false", "`array`": "an array"}
-    for code, name in words.items():
-        fault = fault.replace(code, name)
-    return fault[:1].lower() + fault[1:]
 
 
 def _place(section: Section, fault: str, keys: Container[str]) -> None:

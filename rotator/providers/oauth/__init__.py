@@ -72,9 +72,18 @@ def _claims(credential: Credential[AssertionKeyOptions]) -> frozenset[str]:
     return frozenset(claimed)
 
 
+def _unshown_certificate(credential: Credential[ClientOptions], config: OAuthTargetConfig) -> str:
+    plain = not config.discovers and config.endpoint.startswith("http:")
+    if credential.options.tls_certificate and plain:
+        return "has a tls_certificate, which is shown to https servers only: token_url is plain http"
+    return ""
+
+
 def _assertion_key_misfits(
     credential: Credential[AssertionKeyOptions], config: OAuthTargetConfig, longest: timedelta
 ) -> str:
+    if unshown := _unshown_certificate(credential, config):
+        return unshown
     if uri := credential.options.registration_client_uri:
         try:
             check_url(uri, "the address in `registration_client_uri`", insecure=config.allow_insecure_http, query=True)
@@ -86,14 +95,14 @@ def _assertion_key_misfits(
 def _assertion_misfits(
     credential: Credential[ClientAssertionOptions], config: OAuthTargetConfig, longest: timedelta
 ) -> str:
-    return lifetime_conflict(config, credential.options, credential.lifetime, longest)
+    conflict = lifetime_conflict(config, credential.options, credential.lifetime, longest)
+    return _unshown_certificate(credential, config) or conflict
 
 
 def _access_token_misfits(credential: Credential, config: OAuthTargetConfig, longest: timedelta) -> str:
     del longest  # the server decides how long it lives
-    plain = not config.discovers and config.endpoint.startswith("http:")
-    if credential.options.tls_certificate and plain:
-        return "has a tls_certificate, which is shown to https servers only: token_url is plain http"
+    if unshown := _unshown_certificate(credential, config):
+        return unshown
     return 'cannot be "none": every access token expires' if credential.lifetime is None else ""
 
 

@@ -86,8 +86,8 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
             check_url(self.issuer, "issuer", insecure=self.allow_insecure_http)
             if self.audience == "auth_url":
                 raise ValueError('audience = "auth_url" needs the key auth_url')
-        if not self.audience.strip():
-            raise ValueError("audience must not be empty")
+        if not self.audience.strip() or not self.audience.isprintable():
+            raise ValueError("audience must not be empty, nor have control characters in it")
         if self.leeway < _NONE or (self.max_age is not None and self.max_age <= _NONE):
             raise ValueError("max_age must be longer than nothing, and leeway not negative")
 
@@ -159,6 +159,9 @@ class ClientOptions(ProofOptions, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         if not self.client_id.strip():
             raise ValueError("client_id must not be empty")
+        for option in ("client_id", "assertion_issuer", "kid", "typ"):
+            if not getattr(self, option).isprintable():
+                raise ValueError(f"{option} must not have control characters in it")
         super().__post_init__()
         if (self.x5t != "none") is not (self.certificate is not None):
             raise ValueError("x5t and certificate go together")

@@ -27,6 +27,7 @@ client_id = "shop"
 scopes = ["read"]
 """
 TOKEN = BASE + 'kind = "oauth-token"\nprobe = "/me"\nfraction = 0.5\n'
+PLAIN = BASE.replace("https://sso.example", "http://127.0.0.1:9")
 SECRET, KEY = 'client_secret = {file = "/s"}\n', 'signing_key = {file = "/k"}\n'
 JWT, HASH = 'auth_method = "client_secret_jwt"\n', 'algorithm = "HS256"\n'
 TLS, PEM = 'auth_method = "tls_client_auth"\n', 'tls_certificate = {file = "/pem"}\n'
@@ -37,7 +38,7 @@ CLASHES = [  # settings, the key that is named, words
     (TOKEN + SECRET + JWT + 'algorithm = "PS256"\n', "algorithm", 'must be "HS256", "HS384" or "HS512"'),
     (TOKEN + SECRET + HASH, "algorithm", 'set auth_method = "client_secret_jwt", or another algorithm'),
     (TOKEN + KEY + HASH, "algorithm", "another algorithm where a key signs"),
-    (TOKEN + KEY + 'algorithm = "none"\n', "algorithm", "invalid enum value"),
+    (TOKEN + KEY + 'algorithm = "none"\n', "algorithm", "must be one of PS256, PS384"),
     (BASE + 'kind = "client-assertion"\n' + SECRET + JWT + HASH, "auth_method", 'kind = "oauth-token"'),
     (TOKEN + TLS, "auth_method", "needs the key tls_certificate: it is the proof"),
     (TOKEN + TLS + PEM + SECRET, "auth_method", "excludes client_secret, signing_key and transit_key: leave them"),
@@ -48,6 +49,13 @@ CLASHES = [  # settings, the key that is named, words
         TOKEN.replace("https://sso.example", "http://127.0.0.1:9") + TLS + PEM,
         "",
         "https servers only: token_url is plain http",
+    ),
+    *(
+        (PLAIN + kind + PEM, "", "https servers only: token_url is plain http")
+        for kind in (
+            'kind = "assertion-key"\njwks = "a/b"\nevery = "1d"\n',
+            'kind = "client-assertion"\nevery = "1m"\n' + KEY,
+        )
     ),
     (TOKEN + PEM, "tls_certificate", 'no proof by itself: set auth_method = "tls_client_auth"'),
     (TOKEN, "", "signing_key, transit_key or tls_certificate is missing: how shall it prove itself?"),
@@ -129,3 +137,34 @@ def test_what_does_not_go_together_is_refused_with_the_way_out(tmp_path: Path, t
         shop(tmp_path, text)
     told = [(each.key, each.text) for each in refusal.value.faults]
     assert any(found.endswith(key) and words in said for found, said in told), told
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (
+            "auth_method = 7",
+            "must be one of client_secret_post, client_secret_basic, client_secret_jwt, tls_client_auth",
+        ),
+        ('auth_method = "client_secret_bsic"', "self_signed_tls_client_auth; did you mean `client_secret_basic`?"),
+        ('algorithm = "canary-pasted-secret"', "must be one of PS256, PS384"),
+        ("parameters = []", "must be a table, not an array"),
+        ('parameters = "audience=x"', "must be a table, not a string"),
+        ("parameters = {audience = 3}", "`audience` in it: must be a string or an array, not an integer"),
+        ("parameters = {resource = [true]}", "`resource` in it: its entry 1 must be a string, not a boolean"),
+        ('parameters = {audience = ""}', "parameters give audience no value"),
+        ("parameters = {audience = []}", "parameters give audience no value"),
+        ("scopes = [1]", "its entry 1 must be a string, not an integer"),
+        ('identity = {id = "x", name = 1.5}', "`name` in it: must be a string or a whole number or true or false"),
+        ('send_client_id = "yes"', "must be true or false without quotes, not a string"),
+        ("kid = {}", "must be a string, not a table"),
+        ('kid = "\\u001b"', "kid must not have control characters in it"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_told_in_words_and_never_repeated(tmp_path: Path, option: str, words: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        shop(tmp_path, TOKEN.replace('scopes = ["read"]\n', "") + SECRET + option + "\n")
+    ((where, said),) = [(each.key, each.text) for each in refusal.value.faults]
+    assert where == f"credentials.shop.{option.partition(' ')[0]}"
+    assert words in said
+    assert "canary" not in said
