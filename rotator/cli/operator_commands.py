@@ -247,19 +247,25 @@ def revoke_command(config: str | None, /, within: timedelta | None, waits: bool,
 
 
 class _Ends:
-    """What was said of old values, by credential: of those that are dead, and of those that only expire."""
+    """What was said of old values, by credential: of those that are dead, and of those that only expire.
+
+    `alive`: those that were to end, and have not when the new value is published and nothing more is tried.
+    """
 
     def __init__(self) -> None:
         self.dead: dict[str, list[str]] = {}
-        self.left: dict[str, str] = {}
+        self.left: dict[str, list[str]] = {}
+        self.alive: dict[str, list[str]] = {}
 
     def hear(self, line: Mapping[str, Any], after: float) -> None:
         """One line of progress, so many seconds after the command."""
         if line.get("event") == "predecessor.retired":
             self.dead.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
-            self.left.pop(line["credential"], None)
         elif line.get("event") == "predecessor.left":
-            self.left[line["credential"]] = line["said"]
+            self.left.setdefault(line["credential"], []).append(line["said"])
+        for verdict in line.get("verdicts", ()):
+            if verdict["answer"] in ("done", "published"):
+                self.alive[verdict["credential"]] = verdict.get("live", [])
 
 
 def _verdict(settings: Settings | None, published: set[str], ends: _Ends, code: int, *, quiet: bool) -> int:
@@ -267,10 +273,12 @@ def _verdict(settings: Settings | None, published: set[str], ends: _Ends, code: 
 
     for name in sorted(published | ends.dead.keys()):
         expires = settings and kind_of(settings.credentials[name].kind).only_expires and name not in ends.dead
-        if expires or name in ends.left:
+        alive = ends.alive.get(name, [])
+        if expires or alive:
             code = code or base.FAILED
             text = "a new value is published, but the old one was not revoked: it is accepted until it expires"
-            output.say(f"{name}: {text}{f' ({ends.left[name]})' if name in ends.left else ''}", err=quiet)
+            left = [said for said in ends.left.get(name, ()) if any(token in said for token in alive)]
+            output.say(f"{name}: {text}{f' ({left[-1]})' if left else ''}", err=quiet)
         for said in ends.dead.get(name, ()):
             output.say(f"{name}: proven dead: {said}", err=quiet)
     return code

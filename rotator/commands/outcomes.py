@@ -14,6 +14,7 @@ from rotator.rotation import pause, triggers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.rotation_request import RequestAnswer, in_grace, left_to_person
+from rotator.rotation.wording import when
 
 _BATCH = 200  # verdicts in one line
 _EXITS = {
@@ -72,7 +73,11 @@ def _verdict(actor: Actor, name: str, asked: PendingRequest) -> dict[str, Any]:
     living = _living(asked) if asked.ask.emergency else []
     if living and answer is not RequestAnswer.OPEN:
         said = f"{said}; not proven dead yet: {', '.join(living)}"
-    found = {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": said}
+    code, left = _EXITS[answer], _left(asked, living) if answer is RequestAnswer.DONE else ""
+    if left:
+        answer, code = RequestAnswer.PUBLISHED, Exit.FAILED
+        said = f"{said} ({left}; `rotate revoke {name}` tries again)"
+    found = {"credential": name, "answer": answer.value, "exit": code, "said": said}
     return {**found, "ended": _ended(asked), "live": living} if asked.ask.emergency else found
 
 
@@ -93,6 +98,13 @@ def _living(asked: PendingRequest) -> list[str]:
     held = (*record.published, record.candidate) if record else ()
     alive = {each.token.id for each in held if each}
     return [token for token in asked.ask.live if token and (record is None or token in alive)]
+
+
+def _left(asked: PendingRequest, living: list[str]) -> str:
+    """When those end by themselves that were to be revoked, and why they were not; empty: there is none."""
+    left = [each for each in asked.record.left if each.reason] if asked.record else []
+    said = [each for each in left if each.value.token.id in living]
+    return "; ".join(f"{x.value.token.id} ends by itself at {when(x.until)}, not revoked: {x.reason}" for x in said)
 
 
 def _open(actor: Actor, name: str, asked: PendingRequest) -> str:

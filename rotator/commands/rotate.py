@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,8 @@ def _received(file: Path, names: Iterable[str]) -> dict[str, Known]:
         last = {name: each for each in _receipts(path) if (name := str(each.get("credential"))) in wanted}
         for name, receipt in last.items():
             target = str(receipt.get("target"))
-            left = receipt.get("unended")
-            roles = (receipt.get("current"), receipt.get("predecessor"), *(left if isinstance(left, list) else ()))
+            older = [each for role in ("unended", "left") if isinstance(each := receipt.get(role), list)]
+            roles = (receipt.get("current"), receipt.get("predecessor"), *chain.from_iterable(older))
             held = [each for each in roles if isinstance(each, dict)]
             since = f"{str(receipt.get('at'))[:19].replace('T', ' ')}Z"
             found[name] = since, [(str(each.get("id")), target) for each in held]

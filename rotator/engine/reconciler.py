@@ -177,7 +177,7 @@ class Reconciler:
         looks for itself.
         """
         rested = timedelta(seconds=self.leases.known(entry))
-        for each in record.unended:
+        for each in record.lasting:
             event, at = self._looks.get((entry.name, each.value.token.id), (None, 0.0))
             if event and event.at > each.looked_at:
                 record = advance(record, event)

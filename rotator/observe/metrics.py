@@ -53,6 +53,7 @@ _STEPS: dict[type[ev.Event], str] = {
     ev.NotEnded: "revoke",
     ev.Ended: "revoke",
     ev.LeftToExpire: "revoke",
+    ev.Reopened: "revoke",
     ev.Burned: "burn",
     ev.Swept: "sweep",
     ev.Reaped: "sweep",

@@ -25,6 +25,7 @@ Boxes are phases, words on arrows are events:
     |                      | Condemned (cannot be taken back)
     |                      v
     +-----Swept------ [condemned], until Retired: predecessor dead; or LeftToPerson: looked at from anywhere
+    [published] <----Reopened-- [settled], in an emergency: a value that was LeftToExpire is revoked once more
 
     [held] is entered from anywhere by PutOnHold and left by Released. Faulted changes no phase: there is a pause.
 
@@ -36,6 +37,7 @@ procedures/   the calls of each step, and its event    procedures/calls  what a 
 answers       what Vault and a target answer           faults        what may go wrong with that
 events        what may have happened                   transitions   how an event changes a record
 attempts      the same, of mints; the mint budget      retirement    when a predecessor may go
+left_to_date  what could not be revoked                undo          whether a rotation can be taken back
 ownership     whose a value or a token is              foreign_journal  evidence of another journal
 state         one credential at a glance               messages      an event in words
 """

@@ -69,6 +69,7 @@ def adopted(record: Record, event: ev.Adopted) -> Record:
         current=event.current,
         predecessor=record.current,
         unended=tuple(each for each in record.unended if each.value.fingerprint != event.current.fingerprint),
+        left=tuple(each for each in record.left if each.value.fingerprint != event.current.fingerprint),
         adopted=(*record.adopted, TokenAdoption(event.current.token, event.current.at))[-REMEMBERED:],
         retired=None,
         grace_ends=event.grace_ends,

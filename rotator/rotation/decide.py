@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rotator.rotation import lost_value, retirement, triggers
+from rotator.rotation import left_to_date, lost_value, retirement, triggers
 from rotator.rotation.credential import Credential, Limits, Pause
 from rotator.rotation.mint_attempts import may_mint, minted
 from rotator.rotation.pause import pause_on, words
@@ -33,6 +33,7 @@ from rotator.rotation.steps import (
     Mint,
     Poll,
     Publish,
+    Reopen,
     Request,
     Restore,
     Revoke,
@@ -63,7 +64,8 @@ def next_step(
 ) -> Step:
     """The next step. `ask`: a request that a caller of this process waits for; others are in the record. Times are UTC.
 
-    When there is nothing else to do, in any phase, the step looks whether a person has ended a value left to them.
+    When there is nothing else to do, in any phase, the step looks whether a value has ended that is left to a person
+    or to its date.
 
     `now`: the earlier of our clock and Vault's, so that nothing is ended early. `shared`: Vault's clock; it decides
     what is due, because a late successor does harm and all hosts must agree; None: the same as `now`. `rested`: for how
@@ -71,17 +73,18 @@ def next_step(
     schedule lasts longer than its own length, even if the wall clock that began it was ahead.
     """
     step = _next_step(credential, record, now, ask, shared, rested)
-    return _look_whether_ended(record, now, rested, step) if isinstance(step, Wait) and record.unended else step
+    return _look_whether_ended(record, now, rested, step) if isinstance(step, Wait) and record.lasting else step
 
 
 def _look_whether_ended(record: Record, now: datetime, rested: timedelta, wait: Wait) -> Step:
-    """Look at the value whose last look is the oldest, at most once per `_PERSON` for each value."""
-    left = min(record.unended, key=lambda each: each.looked_at)
-    at = left.looked_at + _PERSON
+    """Look at the value whose next look is due first, at most once per `_PERSON` for each value."""
+    looks = [(each.looked_at + _PERSON, each.looked_at, each.value.token.id) for each in record.unended]
+    looks += [(left_to_date.look_at(each), each.looked_at, each.value.token.id) for each in record.left]
+    at, before, token = min(looks)
     if record.phase is Phase.HELD:
         return wait
-    if at <= now or rested >= _PERSON:
-        return LookWhetherEnded(left.value.token.id)
+    if at <= now or rested >= at - before:
+        return LookWhetherEnded(token)
     return Wait(min(wait.until or at, at), wait.reason)
 
 
@@ -100,7 +103,7 @@ def _next_step(
         return Escalate(ask.by)
     if stop := lost_value.stops(credential, record):
         return stop
-    if _holds_up(credential, record, now, shared or now):
+    if _holds_up(credential, record, now, shared or now, ask):
         return Condemn(overdue=True)
     if record.phase is Phase.SETTLED and (record.slot_full or record.strays) and not _swept_in_vain(record):
         return Sweep(record.strays)  # the leftovers of a given-up attempt are removed before the pause, not after it
@@ -114,15 +117,19 @@ def _next_step(
     )
 
 
-def _holds_up(credential: Credential, record: Record, now: datetime, shared: datetime) -> bool:
+def _holds_up(
+    credential: Credential, record: Record, now: datetime, shared: datetime, ask: RotationRequest | None
+) -> bool:
     """Whether the next rotation is due, and waits for a predecessor that ends by its own date as well.
 
-    What leaked is revoked first, if that works at once.
+    What leaked is revoked first, if that works at once. Another emergency does not wait for what failed twice.
     """
     old = record.predecessor
     if record.phase not in (Phase.PUBLISHED, Phase.CONDEMNED) or old is None or old.token.expires_at is None:
         return False
     leaked = record.emergency and not record.failures
+    if credential.retire.gives_way and record.failures > 1 and ask and ask.emergency and wanted(record, ask):
+        return record.phase is Phase.CONDEMNED
     due = triggers.next_due(credential, record) if credential.retire.gives_way and not leaked else None
     return due is not None and due <= _judging(record, now, shared) and not pause_on(credential, record, now)
 
@@ -155,6 +162,8 @@ def _settled(
 ) -> Step:
     if record.slot_full or record.strays:
         return Sweep(record.strays)
+    if (leak := left_to_date.to_reopen(record)) and not wanted(record, ask):
+        return Reopen(leak.value.token.id)
     clock = _judging(record, now, shared)
     hit = triggers.due(credential, record, clock, ask) or triggers.watched(credential, record, rested)
     if hit is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.rotation.credential import VaultPath
+from rotator.rotation.left_to_date import Reopened as Reopened
 from rotator.rotation.operator_request import OperatorRequest
 from rotator.rotation.record import Candidate, HoldReason, PublishedValue, Token, Trigger
 
@@ -169,14 +170,11 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The record was read: what it authorised may have been done. Never saved by itself.
-    `untraced`: Vault's time now if the last holder did not give its lease back, so that the record may lack its last
-    act. `rested`: for how long this process has known the record unchanged, by a monotonic clock.
-    """
+    """The record was read: what it authorised may have been done. Never saved by itself."""
 
     at: datetime
-    untraced: datetime | None = None
-    rested: timedelta = timedelta()
+    untraced: datetime | None = None  # Vault's time if the last holder kept its lease: the record may lack its last act
+    rested: timedelta = timedelta()  # for how long this process has known the record unchanged, by a monotonic clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +299,7 @@ class LeftToPerson:
 
 @dataclass(frozen=True, slots=True)
 class NotEnded:
-    """A value that a person has to end is not proven dead yet."""
+    """A value that a person or its date has to end is not proven dead yet."""
 
     at: datetime
     token: str
@@ -309,7 +307,7 @@ class NotEnded:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A value that a person had to end is dead; `proof` says how we know."""
+    """A value that was left to a person or to its date is dead; `proof` says how we know."""
 
     at: datetime
     token: str
@@ -389,11 +387,12 @@ class Faulted:
     since: datetime | None = None  # the time by the deciding clock, if it differs from `at`; the pause counts from it
     unanswered: datetime | None = None  # Vault's time at which the target was told a value, without an answer
     of_target: bool = True  # false if the target answered properly, so that its circuit breaker does not count this
+    in_vain: bool = False  # the target answered a revocation, and has not ended the value
 
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed
 _Publishing = Verified | CandidateRejected | Overtaken | Published | Fenced
-_Retiring = Deferred | Condemned | LeftToExpire | LeftToPerson | NotEnded | Ended | Disproved | Retired
+_Retiring = Deferred | Condemned | LeftToExpire | Reopened | LeftToPerson | NotEnded | Ended | Disproved | Retired
 _Tidying = Lost | Returned | Burned | Swept | Reaped | Faulted
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
 _Commanded = RequestTaken | RequestDeclined | Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted | Claimed

@@ -33,6 +33,10 @@ from rotator.rotation.wording import when
 def stands(record: Record, now: datetime) -> str:
     """One sentence about the phase, true at `now`."""
     said = _STANDS[type(record.state)](record, record.state, now)
+    for each in record.left:
+        end = f"was expected to end at {when(each.until)}: that is to be proven"
+        end = end if each.until <= now else f"is expected to end at {when(each.until)}"
+        said = f"{said} {each.value.token.id}, published before, {end}."
     if not record.unended:
         return said
     left = ", ".join(each.value.token.id for each in record.unended)
@@ -189,6 +193,10 @@ def explain(
         waits = f"waits for a person to end it since {when(each.since)}"
         yield f"{each.value.token.id} {waits}: {each.to_do}. Whether they have is looked at every 90 s."
         yield f"Where that cannot be seen, `rotate release {credential.name} --ended` takes your word for it."
+    for old in known.left:
+        if old.reason:
+            again = f", which leaked; `rotate revoke {credential.name}` tries once more" if old.leaked else ""
+            yield f"{old.value.token.id} was not revoked: {old.reason}{again}."
     yield from _moved(credential, known)
     yield from _rotation(credential, known)
     if asked := known.asked:
@@ -204,7 +212,7 @@ def explain(
         yield f"It is left alone for now: {observed.left_alone}."
     if observed.lease:
         yield f"{observed.lease[0].upper()}{observed.lease[1:]}."
-    known = replace(known, unended=())  # said above
+    known = replace(known, unended=(), left=())  # said above
     words, until = coming(credential, known, now, observed)
     yield f"Next: {_for_a_person(credential, known, now, observed) or words}."
     due, step = triggers.next_due(credential, known), next_step(credential, known, now)
@@ -272,10 +280,10 @@ def _rotation(credential: Credential, record: Record) -> Iterator[str]:
         since, promised = retirement.grace_from(record, record.current), record.grace_ends
         until = retirement.earliest(credential.retire, since, emergency=False, promised=promised)
         yield f"The value before may go from {when(until)} on, once the published one is proven again."
-    told = record.ends_at is not None and record.evidence.startswith(retirement.BY_EXPIRY)
+    told = record.evidence.startswith(retirement.BY_EXPIRY) if record.ends_at else False
+    told = told or any(each.reason == record.evidence for each in record.left)
     if record.evidence and not told and record.phase in (Phase.PUBLISHED, Phase.CONDEMNED, Phase.SETTLED):
-        opening = "The value before was not revoked" if record.ends_at else "Evidence"
-        yield f"{'It may not go yet' if record.phase is Phase.PUBLISHED else opening}: {record.evidence}."
+        yield f"{'It may not go yet' if record.phase is Phase.PUBLISHED else 'Evidence'}: {record.evidence}."
 
 
 def _because(record: Record) -> str:
@@ -356,7 +364,8 @@ _STEPS = {
     "Fence": "rewrite the consumer path unchanged, so that no delayed write can publish what was given up",
     "Condemn": "prove the published value again, then judge whether the old one may end",
     "Revoke": "end the old value and prove it dead",
-    "LookWhetherEnded": "look whether a person has ended an old value",
+    "Reopen": "revoke once more what was left to its date",
+    "LookWhetherEnded": "look whether an old value has ended",
     "Burn": "end what the failed attempt left behind",
     "Sweep": "tidy up what the rotation left behind",
     "Restore": "bring the value before back",

@@ -58,6 +58,7 @@ _WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
         _I,
         "predecessor {predecessor} ends by expiry, expected at {until}{unrevoked}",
     ),
+    ev.Reopened: ("predecessor.reopened", _W, "{token}, which was left to its date, is to be revoked once more"),
     ev.LeftToPerson: ("predecessor.unended", _W, "a person has to end {predecessor}, published before: {to_do}"),
     ev.NotEnded: ("predecessor.seen", _I, "{token} is not ended yet, as far as can be seen"),
     ev.Ended: ("predecessor.ended", _I, "{proof}"),

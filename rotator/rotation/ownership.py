@@ -341,6 +341,7 @@ def without(record: Record, gone: Collection[str], now: datetime) -> Record:
         predecessor=marked(record.predecessor),
         state=RejectedState() if made and made.token.id in gone else record.state,
         unended=tuple(each for each in record.unended if each.value.token.id not in gone),
+        left=tuple(each for each in record.left if each.value.token.id not in gone),
     )
 
 

@@ -93,6 +93,7 @@ class CondemnedState:
 
     phase: ClassVar[Phase] = Phase.CONDEMNED
     condemned_at: datetime
+    in_vain: int = 0  # revocations that the target answered, without ending it
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,19 @@ class Unended:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftValue:
+    """An older value that is left to end by its own date, not proven dead yet. See left_to_date.py."""
+
+    value: PublishedValue
+    until: datetime  # when it is expected to end
+    reason: str  # why it was not revoked; empty: nobody could
+    since: datetime
+    looked_at: datetime
+    leaked: bool = False  # an emergency was to end it
+    again: bool = False  # the emergency that is under way revokes it once more
+
+
+@dataclass(frozen=True, slots=True)
 class TokenAdoption:
     """A token that somebody else published and that became ours to end, and when."""
 
@@ -149,6 +162,7 @@ class RecordFacts:
     adopted: tuple[TokenAdoption, ...] = ()  # the last ones: what other records still say of them is over
     retired: PublishedValue | None = None  # the last predecessor that ended, until the next publication
     unended: tuple[Unended, ...] = ()  # predecessors that wait for a person to end them; nothing waits for that
+    left: tuple[LeftValue, ...] = ()  # what could not be revoked; nothing but an emergency waits for that
     grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
     grace_from: datetime | None = None  # when it began, if the clock that told the publication was ahead
     ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke
@@ -262,13 +276,19 @@ class Record(RecordFacts):
     @property
     def live(self) -> int:
         """How many tokens of ours we believe to be alive."""
-        left = (each.value for each in self.unended)
-        return len({x.token.id for x in (self.candidate, self.current, self.predecessor, *left) if x})
+        return len({x.token.id for x in (self.candidate, *self.published) if x})
+
+    @property
+    def lasting(self) -> tuple[Unended | LeftValue, ...]:
+        """What waits for a person or for its date to end it."""
+        return (*self.unended, *self.left)
 
     @property
     def older(self) -> tuple[PublishedValue, ...]:
-        """What was published before the published value, and is not proven dead: those that wait for a person, too."""
-        left = tuple(each.value for each in self.unended)
+        """What was published before the published value, and is not proven dead: also what waits for a person or for
+        its date.
+        """
+        left = tuple(each.value for each in self.lasting)
         return (self.predecessor, *left) if self.predecessor else left
 
     @property

@@ -11,7 +11,8 @@ from rotator.rotation.wording import when
 
 PROVEN = "successor proven"
 BY_EXPIRY = "the predecessor ends by expiry"
-REVOCATIONS = 3  # tries to revoke what ends by its date as well
+REVOCATIONS = 4  # answered tries to revoke what ends by its date as well
+_BETWEEN = 15.0  # seconds between the first two of them, then twice as long each time
 _LOOK_AGAIN = timedelta(minutes=1)  # if the target has recorded no use
 
 
@@ -106,6 +107,11 @@ def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use,
     quiet_at = use.latest + policy.quiet if use.latest and policy.quiet else now + _LOOK_AGAIN
     until = max(quiet_at, now + timedelta(seconds=1))
     return NotYet(min(until, deadline) if deadline else until, said)
+
+
+def pause_after(in_vain: int) -> float:
+    """The seconds until the next try after so many earlier ones that the target answered in vain."""
+    return _BETWEEN * 2.0**in_vain
 
 
 def left_behind(record: Record) -> PublishedValue | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rotator.rotation import events as ev
-from rotator.rotation import retirement
+from rotator.rotation import left_to_date, retirement
 from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.events import Released
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
@@ -69,6 +69,7 @@ def answer(record: Record, ask: RotationRequest, paused: Pause | None = None) ->
         return RequestAnswer.AWAITING
     if fresh(record, ask) and not (ask.emergency and record.refused_at):
         ended = (record.predecessor is None or record.ends_at is not None) and not left_to_person(record, ask)
+        ended = ended and not any(each.again for each in record.left)
         return RequestAnswer.DONE if record.phase is Phase.SETTLED and ended else RequestAnswer.PUBLISHED
     if (paused or on_at(record.paused, ask.at)) and record.phase in AT_REST and not ask.emergency:
         return RequestAnswer.PAUSED
@@ -96,6 +97,12 @@ def dooms(record: Record, ask: RotationRequest) -> bool:
 
 def _lived(value: PublishedValue, ask: RotationRequest) -> bool:
     return value.token.id in ask.live if ask.live else value.at < ask.at
+
+
+def emergency_to_come(record: Record) -> bool:
+    """Whether an emergency was asked for whose new value is not published yet."""
+    asked = record.asked
+    return asked is not None and asked.emergency and not fresh(record, as_rotation_request(asked))
 
 
 def wanted(record: Record, ask: RotationRequest | None) -> bool:
@@ -151,11 +158,12 @@ def live_at(record: Record | None) -> tuple[str, ...]:
 
 
 def live_values(record: Record | None) -> tuple[str, ...]:
-    """The ids of tokens that are published or in grace, without one that only its own date ends."""
+    """The ids of tokens that are published or in grace or could not be revoked, without what nobody can revoke."""
     if record is None:
         return ()
-    by_date = record.predecessor if record.ends_at is not None else None
-    return tuple(each.token.id for each in record.published if each is not by_date)
+    by_date = [each.value for each in record.left if not each.reason]
+    by_date += [record.predecessor] if record.predecessor and record.ends_at else []
+    return tuple(each.token.id for each in record.published if each not in by_date)
 
 
 def find(record: Record, request_id: str) -> TakenUp | None:
@@ -180,6 +188,7 @@ def taken(record: Record, event: ev.RequestTaken) -> Record:
     if request.verb is not RequestVerb.ROTATE:
         return record
     record = hurried(record, as_rotation_request(request))
+    record = left_to_date.leaked(record, event.at) if request.emergency else record
     if before and (before.emergency, before.at) > (request.emergency, request.at):
         return record
     live = (*before.live, *(each for each in request.live if each not in before.live)) if before else request.live

@@ -113,8 +113,16 @@ class Revoke:
 
 
 @dataclass(frozen=True, slots=True)
+class Reopen:
+    """Make a value that was left to its date the predecessor again, in an emergency: it is revoked once more."""
+
+    token: str
+    effect: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
 class LookWhetherEnded:
-    """Look whether a person has ended a predecessor that only a person can end."""
+    """Look whether an older value has ended that was left to a person or to its date."""
 
     token: str
     effect: ClassVar[bool] = False
@@ -166,6 +174,7 @@ Act = (
     | Fence
     | Condemn
     | Revoke
+    | Reopen
     | LookWhetherEnded
     | Burn
     | Sweep

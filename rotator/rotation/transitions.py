@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from rotator.rotation import (
     adoption,
     foreign_journal,
+    left_to_date,
     lost_value,
     mint_attempts,
     pause,
@@ -28,9 +29,11 @@ from rotator.rotation.phases import (
     SettledState,
     VerifiedState,
 )
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record, Unended
+from rotator.rotation.record import Failure, Held, HoldReason, LeftValue, Phase, PublishedValue, Record, Unended
 from rotator.rotation.retirement import BY_EXPIRY, left_behind
 from rotator.rotation.wording import when
+
+_Left = TypeVar("_Left", Unended, LeftValue)
 
 
 def advance(record: Record, event: ev.Event) -> Record:
@@ -108,6 +111,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         current=current,
         predecessor=_followed(record),
         unended=tuple(each for each in record.unended if each.value.fingerprint != candidate.fingerprint),  # it is back
+        left=tuple(each for each in record.left if each.value.fingerprint != candidate.fingerprint),
         retired=None,
         ends_at=None,
         grace_ends=event.grace_ends,
@@ -149,10 +153,13 @@ def _condemned(record: Record, event: ev.Condemned) -> Record:
 
 def _left_to_expire(record: Record, event: ev.LeftToExpire) -> Record:
     """Nothing is left to do, so the next rotation need not wait for the end."""
-    evidence = event.reason or f"{BY_EXPIRY}, expected at {when(event.until)}"
-    return replace(
-        record, state=SettledState(), ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
-    )
+    old, emergency = record.predecessor, rotation_request.emergency_to_come(record)
+    settled = replace(record, state=SettledState(), emergency=False, failures=0, retry_at=None)
+    if not event.reason or old is None:
+        evidence = f"{BY_EXPIRY}, expected at {when(event.until)}"
+        return replace(settled, ends_at=event.until, evidence=evidence)
+    left = left_to_date.kept(record, old, event.at, event.until, event.reason, again=emergency)
+    return replace(settled, predecessor=None, ends_at=None, left=left, evidence=event.reason)
 
 
 def _left_to_person(record: Record, event: ev.LeftToPerson) -> Record:
@@ -173,15 +180,16 @@ def _left_to_person(record: Record, event: ev.LeftToPerson) -> Record:
 
 
 def _not_ended(record: Record, event: ev.NotEnded) -> Record:
-    looked = (
-        replace(each, looked_at=event.at) if each.value.token.id == event.token else each for each in record.unended
-    )
-    return replace(record, unended=tuple(looked))
+    def looked(all_: tuple[_Left, ...]) -> tuple[_Left, ...]:
+        return tuple(replace(x, looked_at=event.at) if x.value.token.id == event.token else x for x in all_)
+
+    return replace(record, unended=looked(record.unended), left=looked(record.left))
 
 
 def _ended(record: Record, event: ev.Ended) -> Record:
-    left = tuple(each for each in record.unended if each.value.token.id != event.token)
-    return replace(record, unended=left, evidence=event.proof if record.phase is Phase.SETTLED else record.evidence)
+    unended = tuple(each for each in record.unended if each.value.token.id != event.token)
+    evidence = event.proof if record.phase is Phase.SETTLED else record.evidence
+    return replace(record, unended=unended, left=left_to_date.without(record, event.token), evidence=evidence)
 
 
 def _disproved(record: Record, event: ev.Disproved) -> Record:
@@ -261,6 +269,8 @@ def _given_up_until(record: Record, since: datetime) -> datetime:
 def _faulted(record: Record, event: ev.Faulted) -> Record:
     """What got no answer may take effect for as long as the target takes to settle, from now on."""
     failures, state = record.failures + 1, record.state
+    if isinstance(state, CondemnedState) and event.in_vain:
+        state = replace(state, in_vain=state.in_vain + 1)
     unanswered = isinstance(state, RequestedState) and not state.uncertain
     since, pause = event.since or event.at, schedule.step_pause(failures, record.lineage, event.retry_after)
     until = max(since + pause, _given_up_until(record, since))
@@ -296,6 +306,7 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.Deferred: _deferred,
     ev.Condemned: _condemned,
     ev.LeftToExpire: _left_to_expire,
+    ev.Reopened: left_to_date.reopened,
     ev.LeftToPerson: _left_to_person,
     ev.NotEnded: _not_ended,
     ev.Ended: _ended,

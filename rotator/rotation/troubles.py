@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.rotation import adoption, lost_value, pause, retirement, triggers
+from rotator.rotation import adoption, left_to_date, lost_value, pause, retirement, triggers
 from rotator.rotation.credential import Credential
 from rotator.rotation.phases import AwaitingState
 from rotator.rotation.record import Phase, Record
@@ -46,7 +46,15 @@ def due_since(credential: Credential, record: Record, now: datetime) -> datetime
 
 
 def revoke_by(credential: Credential, record: Record) -> datetime | None:
-    """When the predecessor should be dead: by its own date, or by settings and the grace promised at publication."""
+    """When the predecessor should be dead: by its own date, or by settings and the grace promised at publication.
+
+    What leaked and could not be revoked should have been dead when that was given up.
+    """
+    leaked = [each.since for each in left_to_date.leaks(record)]
+    return min((x for x in (*leaked, _end_of_predecessor(credential, record)) if x), default=None)
+
+
+def _end_of_predecessor(credential: Credential, record: Record) -> datetime | None:
     if record.predecessor is not None and record.ends_at is not None:
         return record.ends_at
     if record.predecessor is None or record.current is None or record.phase not in (Phase.PUBLISHED, Phase.CONDEMNED):
@@ -229,7 +237,12 @@ def _overdue(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 def _late(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    end = None if pause.pause_on(credential, record, now) else revoke_by(credential, record)
+    end = None if pause.pause_on(credential, record, now) else _end_of_predecessor(credential, record)
+    for each in left_to_date.leaks(record):
+        ends = f"it is expected to end at {when(each.until)}"
+        said = f"{each.value.token.id} leaked, and could not be revoked: {each.reason}; {ends}"
+        do = f"rotate revoke {credential.name}, or end it at the target"
+        yield Trouble(Headline.LATE, Severity.ACT, said, each.since, do, exit=1)
     if end and end + PATIENCE < now and record.predecessor:
         said = f"the predecessor {record.predecessor.token.id} should be dead since {when(end)}"
         yield Trouble(Headline.LATE, Severity.ACT, said, end, _EXPLAIN.format(credential.name), exit=1)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.rotation import events as ev
+from rotator.rotation import left_to_date
 from rotator.rotation.credential import Credential
 from rotator.rotation.phases import CondemnedState, PublishedState, SettledState, StagedState, UndoingState
 from rotator.rotation.record import Failure, HoldReason, Phase, PublishedValue, Record, Trigger, Undo
@@ -26,8 +27,9 @@ _ENDED_BY_IT = frozenset({HoldReason.STILL_USED, HoldReason.MINT_BUDGET})  # hol
 
 
 def before(record: Record) -> PublishedValue | None:
-    """The value that an undo publishes again: the predecessor, or the one that was retired last."""
-    return record.predecessor or record.retired
+    """The value that an undo publishes again: the predecessor, one left to its date, or the one retired last."""
+    left = left_to_date.before(record)
+    return record.predecessor or (left.value if left else None) or record.retired
 
 
 def where(record: Record) -> Phase:
@@ -37,7 +39,9 @@ def where(record: Record) -> Phase:
 
 def ended(record: Record) -> bool:
     """Whether the value before may be dead at the target."""
-    return record.predecessor is None or where(record) is Phase.CONDEMNED
+    if where(record) is Phase.CONDEMNED:
+        return True
+    return record.predecessor is None and left_to_date.before(record) is None
 
 
 def objection(credential: Credential, record: Record, now: datetime) -> str:
@@ -67,7 +71,7 @@ def begun(record: Record, event: ev.UndoBegun) -> Record:
     old = before(record)
     if old is None:
         raise ValueError("nothing to go back to")
-    back = Phase.CONDEMNED if ended(record) else where(record)
+    back, left = Phase.CONDEMNED if ended(record) else where(record), left_to_date.before(record)
     return replace(
         record,
         state=UndoingState(Undo(event.by, event.at, back), event.ready_at),
@@ -81,6 +85,8 @@ def begun(record: Record, event: ev.UndoBegun) -> Record:
         policy=old.policy,
         requested_at=event.at,
         predecessor=old,
+        ends_at=left.until if left and left.value is old else record.ends_at,
+        left=left_to_date.without(record, old.token.id),
         failures=0,
         failure=None,
         retry_at=None,

@@ -66,6 +66,7 @@ class Ledger:
     rejected_at: dict[str, float] = field(default_factory=dict)  # mint name -> when its rejection was journalled
     emergencies: dict[tuple[str, int], float] = field(default_factory=dict)  # rotation -> when it last was one
     begun: dict[tuple[str, int], float] = field(default_factory=dict)  # rotation -> when it was first requested
+    leaked: set[str] = field(default_factory=set)  # ids of what an emergency is to end
     not_taken_back: set[str] = field(default_factory=set)  # ids of published values that an only slot takes no more
 
     def landed(self, record: Record, now: float) -> None:
@@ -78,6 +79,8 @@ class Ledger:
             self.stems.add(record.stem)
         if record.emergency:
             self.emergencies[rotation] = now
+        if record.asked and record.asked.emergency:
+            self.leaked |= {each for each in record.asked.live if each}
         match record.phase:
             case Phase.UNDOING if record.predecessor:
                 self.restorable.add(record.predecessor.token.id)
@@ -98,6 +101,7 @@ class Ledger:
                 else:
                     self.publications.add((state.candidate.fingerprint, state.expected_version))
             case Phase.CONDEMNED if record.predecessor:
+                self.leaked |= {record.predecessor.token.id} if record.emergency else set()
                 self.restorable.discard(record.predecessor.token.id)
                 self.condemned.add(record.predecessor.token.id)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rotator.rotation.ownership import known
 from rotator.rotation.record import Phase, Record, Token
-from tests.kit.kinds import Kind
+from tests.kit.kinds import CAN, Kind
 from tests.kit.ledger import Ledger, Live, Target, ends, gives_up_the_old
 
 Broken = Iterator[tuple[str, str]]
@@ -186,10 +186,13 @@ def claims(ledger: Ledger, after: Record, target: Target) -> Broken:
     if before.paused and before.paused.until is None and after.paused and began and not after.emergency:
         yield "P", "a rotation begins although it is paused"
     yield from numbers(before.rotation, after.rotation)
-    left = {each.value.token.id for each in after.unended}
+    left = {each.value.token.id for each in after.lasting}
     if before.predecessor and after.predecessor is None and before.predecessor.token.id not in left:
         old = before.predecessor.token.id
         yield from (("I2", f"{x.id} is called dead and is alive") for x in _alive(target) if x.id == old)
+    forgotten = (x for x in _alive(target) if x.id in ledger.leaked - known(after))
+    if lives := [x.id for x in forgotten if CAN[target.kind(x.credential)].can_revoke]:
+        yield "I2", f"{lives} leaked and live, and count as dead"
     if before.phase is Phase.REJECTED and after.phase in (Phase.REQUESTED, Phase.SETTLED):
         name, since, stays = before.mint_name, ledger.rejected_at[before.mint_name], gives_up_the_old(before, after)
         ended = (x for x in _alive(target) if x.name == name and x.minted_at < since and ends(x, before, target))

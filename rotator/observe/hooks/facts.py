@@ -110,8 +110,8 @@ def _about(transition: Transition, told: Message, moment: HookMoment) -> dict[st
 
 def _token(transition: Transition) -> Candidate | PublishedValue | None:
     """The token of the transition."""
-    if isinstance(event := transition.event, ev.Ended):
-        return next(each.value for each in transition.before.unended if each.value.token.id == event.token)
+    if isinstance(event := transition.event, ev.Ended | ev.Reopened):
+        return next(each for each in transition.before.older if each.token.id == event.token)
     if transition.told.name.startswith("predecessor."):
         return transition.before.predecessor
     return transition.after.candidate or transition.after.current

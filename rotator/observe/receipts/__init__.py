@@ -32,7 +32,7 @@ from rotator.observe.receipts.chain import (
     verify,
 )
 from rotator.ports import Refused
-from rotator.rotation.record import Candidate, PublishedValue, Record
+from rotator.rotation.record import Candidate, LeftValue, PublishedValue, Record, Unended
 from rotator.settings import Audit
 
 _KEPT = 10_000  # transitions kept in memory while the file cannot be written
@@ -187,8 +187,8 @@ def _tokens(record: Record) -> dict[str, Any]:
     """Names and keyed fingerprints of every token in the record: they identify a value without showing it."""
     known = {"candidate": record.candidate, "current": record.current, "predecessor": record.predecessor}
     found: dict[str, Any] = {role: _named(each) for role, each in known.items() if each is not None}
-    left = [_named(each.value) for each in record.unended]
-    return {**found, "unended": left} if left else found
+    older: dict[str, tuple[Unended | LeftValue, ...]] = {"unended": record.unended, "left": record.left}
+    return {**found, **{role: [_named(each.value) for each in values] for role, values in older.items() if values}}
 
 
 def _named(value: Candidate | PublishedValue) -> dict[str, str]:

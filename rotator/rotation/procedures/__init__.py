@@ -45,6 +45,11 @@ def _escalate(seen: Observation, record: Record, step: steps.Escalate) -> Proced
     return ev.Escalated(seen.at, step.asked_by)
 
 
+def _reopen(seen: Observation, record: Record, step: steps.Reopen) -> Procedure[ev.Event]:
+    yield from ()
+    return ev.Reopened(seen.at, step.token)
+
+
 def _hold(seen: Observation, record: Record, step: steps.Hold) -> Procedure[ev.Event]:
     yield from ()
     return seen.held(step.reason, step.text, emergency=step.emergency)
@@ -62,6 +67,7 @@ _PROCEDURES: dict[type[steps.Act], Callable[[Observation, Record, Any], Procedur
     steps.Fence: publish.fence,
     steps.Condemn: retire.condemn,
     steps.Revoke: retire.revoke,
+    steps.Reopen: _reopen,
     steps.LookWhetherEnded: retire.look_whether_ended,
     steps.Burn: mint.burn,
     steps.Sweep: retire.sweep,

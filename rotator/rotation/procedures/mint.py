@@ -27,7 +27,6 @@ from rotator.rotation.procedures.calls import (
     WriteSlot,
 )
 from rotator.rotation.record import Candidate, HoldReason, Record, Token
-from rotator.rotation.retirement import REVOCATIONS
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Burn, Look, Mint
 from rotator.rotation.token_names import parse
@@ -165,6 +164,9 @@ def _revokes_by_value(seen: Observation, record: Record) -> bool:
     return seen.capabilities(record.target).revokes_by_value and record.ends_together != record.target
 
 
+_BURNS = 3  # tries to revoke a candidate that ends by its date as well
+
+
 def _burn_by_value(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
     """Revoke the candidate by its staged value. Where that is lost or has no effect, it ends by its date."""
     candidate, staged = record.candidate, (yield from publish.unstage(seen, record))
@@ -177,7 +179,7 @@ def _burn_by_value(seen: Observation, record: Record, step: Burn) -> Procedure[e
             return ev.Burned(seen.at, (candidate.token.id,), step.give_up)
     except (Transient, Refused) as fault:
         trouble, retry_after = f"not revoked: {fault.reason}", fault.retry_after
-    if record.failures + 1 < REVOCATIONS or retry_after:  # the next attempt does not wait longer
+    if record.failures + 1 < _BURNS or retry_after:  # the next attempt does not wait longer
         return seen.faulted("burn", f"{trouble}: {candidate.token.id}", retry_after, of_target=False)
     return ev.Burned(seen.at, (), step.give_up)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from rotator.rotation import adoption
+from rotator.rotation import adoption, left_to_date
 from rotator.rotation import events as ev
 from rotator.rotation import rotation_request as rules
 from rotator.rotation.answers import Accepted, Capabilities, Unknown
@@ -70,9 +70,10 @@ def begin_undo(
 
 def _quiet_at(seen: Observation, record: Record) -> datetime:
     """From when on no earlier revocation of the value before can still take effect."""
-    if not ended(record):
+    left = left_to_date.before(record)
+    if not ended(record) and left is None:
         return seen.at
-    last = seen.at if record.predecessor else (record.settled_at or seen.at)
+    last = seen.at if record.predecessor or left else (record.settled_at or seen.at)
     return last + seen.credential.limits.settle
 
 

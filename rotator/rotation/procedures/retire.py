@@ -27,7 +27,7 @@ from rotator.rotation.procedures.consumer_path import look, published_value
 from rotator.rotation.procedures.mint import attempt_in, reap
 from rotator.rotation.procedures.publish import early
 from rotator.rotation.record import HoldReason, PublishedValue, Record
-from rotator.rotation.retirement import PROVEN, REVOCATIONS, Go, NotYet, Use, grace_from, judge
+from rotator.rotation.retirement import PROVEN, REVOCATIONS, Go, NotYet, Use, grace_from, judge, pause_after
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, LookWhetherEnded, Revoke, Sweep
 from rotator.rotation.wording import when
@@ -166,7 +166,7 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
             evidence = _by_now(evidence, _unproven(seen.value(doc, record)))
     secret = (yield from published_value(seen, predecessor)) if can.revokes_by_value else None
     if secret is None and can.revokes_by_value and record.ends_at is None:
-        return _unrevoked(seen, record, predecessor, "only its value ends it, and that is gone from Vault")
+        return _unrevoked(seen, record, predecessor, "only its value ends it, and that is gone from Vault", tries=1)
     yield from StillOurs()  # an operator may have begun an undo since
     to_do, ended, refusal = "", f"revoked; {evidence}", ""
     try:
@@ -208,11 +208,14 @@ def _has_a_date(record: Record, can: Capabilities, predecessor: PublishedValue) 
     return not can.revokes_by_handle and record.ends_at is None and predecessor.token.expires_at is not None
 
 
-def _unrevoked(seen: Observation, record: Record, predecessor: PublishedValue, reason: str) -> ev.Event:
-    """The event of a revocation without effect: after some tries its date must do."""
-    end = predecessor.token.expires_at
-    if end is None or record.failures + 1 < REVOCATIONS:
-        return seen.faulted("revoke", reason, of_target=False)
+def _unrevoked(
+    seen: Observation, record: Record, predecessor: PublishedValue, reason: str, *, tries: int = REVOCATIONS
+) -> ev.Event:
+    """The event of a revocation that was answered, without effect: after some tries its date must do."""
+    end, state = predecessor.token.expires_at, record.state
+    tried = state.in_vain if isinstance(state, CondemnedState) else 0
+    if end is None or tried + 1 < tries:
+        return seen.faulted("revoke", reason, pause_after(tried), of_target=False, in_vain=True)
     return ev.LeftToExpire(seen.at, end, reason)
 
 
@@ -239,15 +242,17 @@ def _with_the_published(seen: Observation, record: Record, proof: str) -> Proced
 
 
 def look_whether_ended(seen: Observation, record: Record, step: LookWhetherEnded) -> Procedure[ev.Event]:
-    """Look whether a person ended a value. Nothing waits for this, so a fault here is no fault of the rotation."""
-    old = next(each.value for each in record.unended if each.value.token.id == step.token)
+    """Look whether a value has ended. Nothing waits for this, so a fault here is no fault of the rotation."""
+    left = next((each for each in record.left if each.value.token.id == step.token), None)
+    old = left.value if left else next(x.value for x in record.unended if x.value.token.id == step.token)
     try:
         dead, how = yield from _is_dead(seen, old)
     except (Transient, Refused):
         dead, how = None, ""
     if not dead:
         return ev.NotEnded(seen.at, step.token)
-    return ev.Ended(seen.at, step.token, f"{step.token} is dead, {how}; {_BY_PERSON}")
+    by = _BY_PERSON if left is None else _BY_DATE if left.until <= seen.now else _MEANWHILE
+    return ev.Ended(seen.at, step.token, f"{step.token} is dead, {how}; {by}")
 
 
 def take_word(seen: Observation, record: Record, by: str) -> Procedure[ev.Ended | None]:
@@ -274,7 +279,8 @@ def take_word(seen: Observation, record: Record, by: str) -> Procedure[ev.Ended 
     return None
 
 
-_BY_PERSON = "ended by a person"
+_BY_PERSON, _BY_DATE = "ended by a person", "its date is over"
+_MEANWHILE = "it was left to its date, and has ended before"
 
 
 def _by_now(evidence: str, lacks: str) -> str:

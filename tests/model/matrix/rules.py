@@ -177,14 +177,6 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         FOREIGN,
-        "only its value ends the predecessor, and that is gone: the next look sees the rest",
-        T.WIPED,
-        calls=OLD,
-        steps="Revoke",
-        kinds=Kind.BY_VALUE,
-    ),
-    _rule(
-        FOREIGN,
         "the old value cannot be put back: released, a new one is due at once",
         T.WIPED,
         calls=f"read consumer|write consumer|{OLD}",

@@ -429,9 +429,9 @@ class World:
     def resting(self) -> bool:
         """Nothing in flight, nothing to tidy up, nothing asked for."""
         record = self.judge.latest
-        if record is None or record.phase is not Phase.SETTLED or record.predecessor or record.current is None:
+        if record is None or record.phase is not Phase.SETTLED or record.current is None:
             return False
-        tidy = not (record.slot_full or record.strays or record.refused_at)
+        tidy = not (record.slot_full or record.strays or record.refused_at or record.predecessor or record.left)
         as_wanted = record.current.place == self.credential.place
         return tidy and as_wanted and self.ask is None and not self.words and self.time.quiet
 

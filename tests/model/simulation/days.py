@@ -319,7 +319,7 @@ class Days:
         """
         if record is None or not own_stem(record):
             return
-        known = {x.token.id for x in (record.current, record.predecessor, record.candidate) if x}
+        known = {x.token.id for x in (*record.published, record.candidate) if x}
         for live in self.checks.target.tokens.values():
             ours = live.name.startswith(f"{record.stem}-r") and live.minter != "person"
             unknown = live.id not in known and self.checks.target.alive(live)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from rotator.ports import Document, Fault, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
-from rotator.rotation.rotation_request import NOTHING_LIVES
+from rotator.rotation.rotation_request import live_at
 from rotator.vault.shared_documents import VaultFleet, VaultRequests
 from tests.kit.promises import Violation
 from tests.model.simulation.actors import Process
@@ -86,8 +86,7 @@ class Inbox:
 
     async def _shell(self, host: Process, name: str, verb: RequestVerb, emergency: bool, patient: bool) -> None:
         record, at = self.checks.ledgers[name].latest, host.clock.now()
-        live = tuple(x.token.id for x in (record.current, record.predecessor) if x) if record else ()
-        live = live or NOTHING_LIVES
+        live = live_at(record)
         until = at + timedelta(seconds=200) if self.world.chance(0.5) else None
         request = OperatorRequest(
             self.world.word(), verb, at, "person", emergency=emergency, until=until, live=live, patient=patient

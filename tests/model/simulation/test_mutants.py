@@ -258,6 +258,16 @@ def test_a_server_that_is_believed_when_it_says_yes_is_caught(monkeypatch):
     assert caught("I2", seeds=5, swarm=by_value(deaf=True))
 
 
+def test_forgetting_at_a_publication_what_could_not_be_revoked_is_caught(monkeypatch):
+    def published(record, event, right=transitions._published):
+        return replace(right(record, event), left=())
+
+    leaks = by_value(deaf=True, acts=("ask", "emergency"))
+    assert not caught("I", "L", seeds=5, swarm=leaks)
+    monkeypatch.setitem(transitions._ADVANCE, ev.Published, published)
+    assert caught("I2", seeds=5, swarm=leaks)
+
+
 def test_ending_the_published_value_along_with_each_predecessor_is_caught(monkeypatch):
     assert not caught("I", "L", seeds=5, swarm=by_value(families=True))
     monkeypatch.setattr(retiring, "_not_to_revoke", _never)

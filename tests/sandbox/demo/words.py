@@ -17,6 +17,7 @@ _BEGINS = {
 _ALWAYS = {
     "value.published": "published as version {version}: consumers read it from now on",
     "predecessor.left": "nobody can revoke the token before it: it ends by its own date",
+    "predecessor.reopened": "an emergency revokes once more what was left to its date",
     "predecessor.retired": "predecessor {ended}; {where} refuses its value: proven dead",
     "rotation.escalated": "rotation {rotation} is an emergency now: no grace",
     "mint.lost": "found on Halo by its name; its value died with the daemon",

@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 
-from rotator.ports import Accepted, Capabilities, Outcome, Refused, Transient
+from rotator.ports import Capabilities, Outcome, Refused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Limits, Retirement
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.procedures.operators import undo
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import RotationRequest
+from rotator.rotation.rotation_request import RotationRequest, live_at
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
-from tests.unit.engine.world import Actor, Crash, World
+from tests.kit.requests import FakeRequests
+from tests.kit.store import FakeStore
+from tests.unit.engine.world import PLACE, Actor, Crash, World
 from tests.unit.providers import desk
 
 pytestmark = pytest.mark.anyio
@@ -239,9 +243,9 @@ async def test_what_is_not_revoked_ends_by_its_date_and_holds_nothing_up(
     rotations.desk.itsm.model.change(**trouble)
     old, _ = await second(rotations, one)
     record = await rotations.until(one, ev.LeftToExpire)
-    assert record.predecessor
-    assert record.ends_at == record.predecessor.token.expires_at
-    assert "revocation" in record.evidence
+    [left] = record.left
+    assert left.until == left.value.token.expires_at
+    assert "revocation" in left.reason
     assert rotations.accepted(old)
     await rotations.until(one, ev.Published)
     assert rotations.accepted(rotations.read())
@@ -335,82 +339,107 @@ async def test_a_refreshed_token_is_revoked_unless_the_refresh_has_ended_it(
     assert rotations.accepted(rotations.read())
 
 
-# introspection
-
-SILENT = {"revocation_url": AT, "introspection_url": "/auth/introspect"}
-
-
-@pytest.fixture
-async def silent(clock: HandClock) -> AsyncIterator[desk.Desk]:
-    """A server whose resource server is in trouble, so that the probe tells nothing from now on."""
-    async with desk.running("keycloak", clock, **SILENT) as running:
-        yield running
-
-
-async def in_trouble(world: desk.Desk) -> tuple[Any, Any]:
-    """The provider and a revoked token, once the published one was seen to be accepted and the probe tells nothing."""
-    provider = world.bound("oauth-token")
-    old, new = await provider.mint("r1", None), await provider.mint("r2", None)
-    assert (await provider.verify(new.token, new.secret)) == Accepted()
-    await provider.revoke(old.token, old.secret)
-    world.itsm.faults.add("status", path="/api/", status=502, times=None)
-    return provider, old
+async def revoke(rotations: Rotations, actor: Actor, *ends: type[ev.Event]) -> Record:
+    """`rotate revoke`, until one of these happens."""
+    world, requests = rotations.world, FakeRequests(FakeStore(rotations.world.vault))
+    actor.reconciler.requests = FakeRequests(actor.journal.store)
+    world.clock.move(1)
+    live = live_at((await world.entry()).record)
+    now = world.clock.now()
+    wish = OperatorRequest(f"at-{now:%H%M%S}", RequestVerb.ROTATE, now, "ada", emergency=True, patient=True, live=live)
+    await requests.put("blog/bot", wish)
+    await actor.reconciler.requests.look()
+    return await rotations.until(actor, *ends)
 
 
-async def test_where_the_probe_does_not_tell_the_server_is_asked(silent: desk.Desk) -> None:
-    provider, old = await in_trouble(silent)
-    assert await provider.is_dead(old.token, old.secret) is True
+async def leaked(rotations: Rotations, actor: Actor) -> Secret:
+    """A value that leaked, and that the server does not end when it is asked to."""
+    rotations.desk.itsm.model.change(revocation="nothing")
+    await rotations.until(actor, ev.Published)
+    old = rotations.read()
+    record = await revoke(rotations, actor, ev.LeftToExpire)
+    assert rotations.accepted(old)
+    assert [each.leaked for each in record.left] == [True]
+    return old
 
 
-async def test_what_the_server_calls_active_is_alive(silent: desk.Desk) -> None:
-    silent.itsm.model.change(revocation="nothing")
-    provider, old = await in_trouble(silent)
-    assert await provider.is_dead(old.token, old.secret) is False
+@pytest.mark.parametrize("between", ["nothing", "a rotation"])
+async def test_what_leaked_is_revoked_once_more_by_the_next_emergency(rotations: Rotations, between: str) -> None:
+    one = rotations.actor()
+    old = await leaked(rotations, one)
+    if between == "a rotation":
+        await rotations.until(one, ev.Published)
+    second = rotations.read()
+    rotations.desk.itsm.model.change(revocation="one")
+    record = await revoke(rotations, one, ev.Reopened)
+    record = await rotations.until(one, ev.Retired)
+    assert not rotations.accepted(old)
+    assert not rotations.accepted(second)
+    assert rotations.accepted(rotations.read())
+    assert (record.left, record.predecessor) == ((), None)
 
 
-@pytest.mark.parametrize("word", ["everything", "nothing"])
-async def test_a_server_that_says_the_same_of_every_token_is_not_believed(silent: desk.Desk, word: str) -> None:
-    provider, old = await in_trouble(silent)
-    silent.itsm.model.change(introspection=word)
-    assert await provider.is_dead(old.token, old.secret) is None
+async def test_what_leaked_and_is_not_ended_by_another_emergency_stays_known(rotations: Rotations) -> None:
+    one = rotations.actor()
+    old = await leaked(rotations, one)
+    await revoke(rotations, one, ev.Reopened)
+    record = await rotations.until(one, ev.LeftToExpire)
+    assert len(record.left) == 2
+    assert all(each.leaked and not each.again for each in record.left)
+    assert rotations.accepted(old)
+    assert (record.phase, record.asked) == (Phase.SETTLED, None)
+    await rotations.until(one, ev.Ended)  # each by its date
+    record = await rotations.until(one, ev.Ended, ev.Requested)
+    assert not rotations.accepted(old)
 
 
-async def test_without_a_living_one_to_compare_with_nothing_is_believed(silent: desk.Desk) -> None:
-    provider = silent.bound("oauth-token")
-    old = await provider.mint("r1", None)
-    await provider.revoke(old.token, old.secret)
-    silent.itsm.faults.add("status", path="/api/", status=502, times=None)
-    assert await provider.is_dead(old.token, old.secret) is None
+async def test_an_emergency_does_not_wait_for_the_one_before_it_that_gets_no_answer(rotations: Rotations) -> None:
+    one = rotations.actor()
+    await rotations.until(one, ev.Published)
+    old = rotations.read()
+    rotations.desk.itsm.faults.add("status", path=AT, status=503, times=None)
+    await revoke(rotations, one, ev.Faulted)
+    second = rotations.read()
+    began = rotations.world.clock.now()
+    await revoke(rotations, one, ev.Published)
+    assert rotations.world.clock.now() - began < timedelta(seconds=5)
+    rotations.desk.itsm.faults.clear()
+    await rotations.until(one, ev.Reopened)
+    record = await rotations.until(one, ev.Retired)
+    assert not rotations.accepted(old)
+    assert not rotations.accepted(second)
+    assert rotations.accepted(rotations.read())
+    assert record.left == ()
 
 
-async def test_the_published_one_is_not_compared_with_itself(silent: desk.Desk) -> None:
-    provider = silent.bound("oauth-token")
-    made = await provider.mint("r1", None)
-    assert (await provider.verify(made.token, made.secret)) == Accepted()
-    silent.itsm.faults.add("status", path="/api/", status=502, times=None)
-    assert await provider.is_dead(made.token, made.secret) is None
+async def test_what_leaked_and_is_gone_from_vault_is_told_with_its_date(rotations: Rotations) -> None:
+    one = rotations.actor()
+    old = await leaked(rotations, one)
+    rotations.desk.itsm.model.change(revocation="one")
+    rotations.world.vault.destroy(PLACE, (1,))
+    record = await revoke(rotations, one, ev.LeftToExpire)
+    [left] = record.left
+    assert "is gone from Vault, and only its value ends it" in left.reason
+    assert rotations.accepted(old)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({}, []),
-        ({"introspection": "everything"}, ["calls a token active that nobody has"]),
-        ({"revocation_refused": "unauthorized_client"}, ["end by their date: the revocation endpoint answers 400"]),
-    ],
-)
-async def test_check_tries_both_endpoints_with_an_invented_token(
-    silent: desk.Desk, change: dict[str, Any], said: list[str]
-) -> None:
-    silent.itsm.model.change(**change)
-    made = await silent.bound("oauth-token").mint("r1", None)
-    found = await silent.server.audit((silent.credential("oauth-token"),))
-    assert len(found) == len(said)
-    assert all(word in text for word, text in zip(said, found, strict=True))
-    assert silent.itsm.model.accepts_token(made.secret)
+async def test_revocations_without_an_answer_are_no_reason_to_give_up(rotations: Rotations) -> None:
+    one = rotations.actor()
+    old, _ = await second(rotations, one)
+    rotations.desk.itsm.faults.add("status", path=AT, status=503, times=20)
+    await rotations.until(one, ev.Retired)
+    assert asked(rotations.desk) == 21
+    assert not rotations.accepted(old)
 
 
-async def test_an_answer_that_tells_nothing_is_told(silent: desk.Desk) -> None:
-    silent.itsm.model.change(introspection="silence")
-    [text] = await silent.server.audit((silent.credential("oauth-token"),))
-    assert text == "the introspection endpoint's answer has no `active`: is introspection_url right?"
+async def test_an_undo_brings_back_what_was_left_to_its_date(rotations: Rotations) -> None:
+    one = rotations.actor()
+    rotations.desk.itsm.model.change(revocation="nothing")
+    old, new = await second(rotations, one)
+    await rotations.until(one, ev.LeftToExpire)
+    await one.reconciler.obey(one.credential, one.dependencies, undo("ada", emergency=False))
+    record = await rotations.until(one, ev.Published)
+    assert rotations.read().matches(old)
+    assert record.predecessor
+    assert record.left == ()
+    assert rotations.accepted(new)

@@ -74,9 +74,8 @@ def _answers(walk: Walk) -> Iterator[ev.Event]:
             continue
         there = walk.record.current.version if walk.record.current else 0
         for event in _ANSWERS[type(step)](replace(walk, lived=[], published=there), step):
-            if not isinstance(
-                event, ev.LeftToPerson
-            ):  # it stands beside any state: test_left_to_person.py has its words
+            left = isinstance(event, ev.LeftToPerson) or (isinstance(event, ev.LeftToExpire) and event.reason)
+            if not left:  # it stands beside any state: test_left_to_person.py, test_left_to_date.py have its words
                 yield event
         if not isinstance(step, steps.Escalate | steps.Hold):
             yield ev.Faulted(walk.now, type(step).__name__.lower(), "503")

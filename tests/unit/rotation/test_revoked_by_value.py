@@ -74,7 +74,8 @@ TOGETHER = replace(OVER, ends_together="blog")
 LATE_DATE = (InspectToken, Inspection(exists=True, expires_at=END))
 CONDEMNED = record(Phase.CONDEMNED, predecessor=DATED, evidence="proven")
 TRIED = replace(CONDEMNED, failures=1)
-LAST = record(Phase.CONDEMNED, predecessor=DATED, failures=2, condemned_at=NOW - DAY)
+LAST = record(Phase.CONDEMNED, predecessor=DATED, in_vain=3, condemned_at=NOW - DAY)
+AGAIN = {"of_target": False, "in_vain": True}
 REVOKED = (RevokeToken("blog", DATED.token, OLD), Outcome.DONE)
 SHOWN = (ReadPath, doc(OLD))  # for its proof
 BEGINS = [PUBLISHED_NEW, OLD_READ, OURS]
@@ -170,7 +171,21 @@ REVOKES = {
         Revoke(),
         CONDEMNED,
         [*BEGINS, REFUSED, ALIVE],
-        faulted("revoke", "its revocation is refused: unsupported_token_type", of_target=False),
+        faulted("revoke", "its revocation is refused: unsupported_token_type", 15.0, **AGAIN),
+        can=BY_VALUE,
+    ),
+    "the revocation is refused after others that got no answer": Row(
+        Revoke(),
+        replace(CONDEMNED, failures=99),
+        [*BEGINS, REFUSED, ALIVE],
+        faulted("revoke", "its revocation is refused: unsupported_token_type", 15.0, **AGAIN),
+        can=BY_VALUE,
+    ),
+    "the revocation is refused again": Row(
+        Revoke(),
+        replace(LAST, in_vain=2),
+        [*BEGINS, REFUSED, ALIVE],
+        faulted("revoke", "its revocation is refused: unsupported_token_type", 60.0, **AGAIN),
         can=BY_VALUE,
     ),
     "the revocation is refused again and again": Row(
@@ -199,9 +214,9 @@ REVOKES = {
     ),
     "the server says 200 and does nothing yet": Row(
         Revoke(),
-        replace(LAST, failures=0),
+        replace(LAST, in_vain=0),
         [*BEGINS, REVOKED, ALIVE],
-        faulted("revoke", "it is still accepted after its revocation", of_target=False),
+        faulted("revoke", "it is still accepted after its revocation", 15.0, **AGAIN),
         can=BY_VALUE,
     ),
     "nobody says whether it is dead": Row(
@@ -220,7 +235,7 @@ REVOKES = {
     ),
     "its value is gone from Vault since": Row(
         Revoke(),
-        LAST,
+        CONDEMNED,
         [PUBLISHED_NEW, (ReadPath, NOTHING)],
         ev.LeftToExpire(LATE, END, "only its value ends it, and that is gone from Vault"),
         can=BY_VALUE,
@@ -380,7 +395,7 @@ def test_why_it_is_not_revoked_is_told() -> None:
     assert message.severity is EventSeverity.WARNING
     assert message.said.endswith("expected at 2026-03-01 12:30:00Z; it is not revoked: its revocation is refused: 403")
     told = " ".join(explain(credential(), after, NOW, Observed()))
-    assert "The value before was not revoked: its revocation is refused: 403." in told
+    assert "t1.1 was not revoked: its revocation is refused: 403." in told
 
 
 def test_an_end_that_took_the_published_value_along_is_an_error_in_words() -> None:

@@ -214,7 +214,11 @@ def _condemn(walk: Walk, step: steps.Condemn) -> Iterator[ev.Event]:
 
 
 def _revoke(walk: Walk, step: steps.Revoke) -> Iterator[ev.Event]:
+    old = walk.record.predecessor
+    assert old
     yield ev.Retired(walk.now, "refused")
+    if old.token.expires_at:
+        yield ev.LeftToExpire(walk.now, old.token.expires_at, "its revocation is refused")
     yield ev.LeftToPerson(walk.now, "click on Revoke")
     yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "put back")
 
@@ -240,6 +244,7 @@ _ANSWERS: dict[type[steps.Act], Callable[[Walk, Any], Iterator[ev.Event]]] = {
     steps.Fence: _fence,
     steps.Condemn: _condemn,
     steps.Revoke: _revoke,
+    steps.Reopen: lambda walk, step: iter([ev.Reopened(walk.now, step.token)]),
     steps.LookWhetherEnded: _look_whether_ended,
     steps.Burn: lambda walk, step: iter([ev.Burned(walk.now, (), step.give_up)]),
     steps.Sweep: lambda walk, step: iter([ev.Swept(walk.now, ())]),
@@ -300,7 +305,8 @@ def test_minting_is_bounded_per_rotation_and_per_day(tape: list[int]) -> None:
 def test_an_emergency_that_was_taken_up_is_over_only_when_every_value_that_was_live_is_dead(tape: list[int]) -> None:
     for before, _, after in walked(tape, reload=True).lived:
         if before.asked and before.asked.emergency and after.asked is None:
-            assert not set(live_values(after)) & set(before.asked.live)
+            in_vain = {each.value.token.id for each in after.left if each.leaked and not each.again}
+            assert not set(live_values(after)) & set(before.asked.live) - in_vain
 
 
 @steady
@@ -324,10 +330,10 @@ def test_what_is_published_changes_by_publishing_only_and_a_predecessor_ends_by_
             continue
         if before.predecessor and after.predecessor != before.predecessor:
             if before.ends_at:
-                assert isinstance(event, ev.Retired | ev.Published)
-                assert isinstance(event, ev.Published) or event.at >= before.ends_at
+                assert isinstance(event, ev.Retired | ev.Published | ev.RequestTaken | ev.Reopened)
+                assert not isinstance(event, ev.Retired) or event.at >= before.ends_at
             else:
-                assert isinstance(event, ev.Retired | ev.LeftToPerson)
+                assert isinstance(event, ev.Retired | ev.LeftToPerson | ev.LeftToExpire)
                 assert before.phase is Phase.CONDEMNED
 
 
@@ -344,6 +350,17 @@ def test_what_is_left_to_a_person_stays_known_until_it_is_dead_or_published_agai
         elif gone:
             assert isinstance(event, ev.Ended)
             assert gone == {event.token}
+
+
+@steady
+@given(TAPES)
+def test_what_is_left_to_its_date_stays_known_until_it_is_dead_or_published_again(tape: list[int]) -> None:
+    for before, event, after in walked(tape, reload=True).lived:
+        for each in before.left:
+            here = each.value.token.id in {x.token.id for x in after.published}
+            assert here or (isinstance(event, ev.Ended) and event.token == each.value.token.id)
+        if isinstance(event, ev.LeftToExpire) and event.reason:
+            assert before.predecessor in [x.value for x in after.left]
 
 
 @steady
@@ -402,7 +419,8 @@ def test_once_the_world_answers_well_every_history_ends_settled_with_one_live_to
             break
         walk.go_on(0)
     assert walk.record.phase is Phase.SETTLED
-    assert walk.record.live == 1 + (walk.record.ends_at is not None)
+    assert walk.record.live == 1 + (walk.record.ends_at is not None) + len(walk.record.left)
+    assert not any(each.again for each in walk.record.left)
     assert walk.record.ends_at is None or walk.record.ends_at > walk.now
     assert not walk.record.slot_full
 
