@@ -13,7 +13,7 @@ const settings = JSON.parse(readFileSync(0, 'utf8'));
 const found = createRequire(`${folder}/`).resolve('oidc-provider');
 const { Provider } = await import(pathToFileURL(found).href);
 
-const SCOPES = ['openid', 'offline_access', 'profile'];
+const SCOPES = ['openid', 'offline_access', 'read'];
 const API = 'urn:api';
 const life = 600; // seconds, of an access token
 
@@ -26,7 +26,7 @@ const provider = new Provider(settings.issuer, {
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none'],
   enabledJWA: { clientAuthSigningAlgValues: ['HS256', 'PS256', 'PS512', 'ES384', 'EdDSA', 'Ed25519'] },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, name: 'Ada' }) }),
-  claims: { openid: ['sub'], profile: ['name'] },
+  claims: { openid: ['sub', 'name'] },
   rotateRefreshToken: true,
   ttl: { AccessToken: life, ClientCredentials: life, RefreshToken: 86400, Grant: 86400 },
   // It will not fetch a jwks_uri on loopback or in a private network unless its operator brings a fetch of his own.
