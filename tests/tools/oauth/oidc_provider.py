@@ -53,5 +53,5 @@ def run(folder: Path, outside: str, clients: list[Client], _password: str, _tls:
         )
 
 
-NAMES = ("basic", "post", "secret-jwt", "ps256", "es384", "ps512", "eddsa", "renewed", "public", "asserted", "transit")
+NAMES = ("basic", "post", "secret-jwt", "ps256", "es384", "ps512", "eddsa", "family", "asserted", "pool", "transit")
 OFFER = Offer(run, NAMES, token="/token", revocation="/token/revocation", probe="/resource", ends=False)

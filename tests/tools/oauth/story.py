@@ -61,7 +61,7 @@ def rotations(stage: Stage, daemon: Daemon) -> None:
         for _ in range(ROTATIONS):
             again(stage, daemon, name)
 
-    seen = watched(stage.journey, {name: stage.use(name) for name in stage.offer.names}, turn)
+    seen = watched(stage.journey, {name: stage.use(name) for name in stage.offer.names if name != "family"}, turn)
     assert daemon.process.poll() is None, daemon.last_words()
     for name, uses in seen.items():
         stage.journey.chapter(f"rotated: {name}", partial(judgement, stage, daemon, name, uses))
@@ -218,6 +218,27 @@ def theft(stage: Stage, daemon: Daemon) -> str:
     return f"it gets {status}; {recovered(stage, daemon, 'renewed', old, asked)}"
 
 
+def family(stage: Stage, daemon: Daemon) -> str:
+    """A server that ends a consent with any of its tokens: told, made good by a person, and not asked again."""
+
+    def heard(event: str) -> list[dict[str, Any]]:
+        return daemon.heard(event, credential="family")
+
+    asked = len(heard("person.awaited"))
+    daemon.begin("family")
+    until("a person to be asked", lambda: heard("person.awaited")[asked:], PATIENCE, 0.2)
+    said = heard("predecessor.retired")[-1]["said"]
+    assert "ended the published value" in said, said
+    before = stage.journey.published("family")
+    stage.help("family")
+    daemon.begin("family")
+    until("the next one", lambda: stage.journey.published("family") > before, PATIENCE, 0.2)
+    again(stage, daemon, "family")
+    until("its predecessor to be left", lambda: heard("predecessor.left"), PATIENCE, 0.2)
+    stage.works("family")
+    return f"{said[-150:]}; a person; then {heard('predecessor.left')[-1]['said'][-120:]}"
+
+
 Change = Callable[[dict[str, Any], dict[str, Any]], object]  # of the target and of the credentials
 MISTAKES: dict[str, tuple[str, Change, str]] = {
     "another kid": ("asserted", lambda _, its: its.update(kid="nonsense"), 'kid = "thumbprint"'),
@@ -304,7 +325,10 @@ def with_the_daemon(stage: Stage, daemon: Daemon, chapter: Chapter) -> None:
             chapter(f"lost: the answer {title}", partial(lost, stage, daemon, name, which))
     if "key-url" in stage.clients and stage.offer.jwks_cache <= 5:  # of Keycloak's own waits none is left for it
         chapter("a key that is not known yet", partial(not_yet_known, stage, daemon))
-    chapter("a refresh token shown twice", partial(theft, stage, daemon))
+    if "renewed" in stage.clients:
+        chapter("a refresh token shown twice", partial(theft, stage, daemon))
+    if "family" in stage.clients:
+        chapter("one revoked, all ended: by the server itself", partial(family, stage, daemon))
 
 
 def verdict(stage: Stage, *, whole: bool) -> int:
@@ -312,6 +336,7 @@ def verdict(stage: Stage, *, whole: bool) -> int:
     journey = stage.journey
     code = journey.verdict()
     left = {} if "key-put" in stage.clients else {"lost: the answer of a registration PUT": "no client can, here"}
+    left |= {} if "renewed" in stage.clients else {"lost: the answer of a refresh": "a refresh is not tried alone here"}
     sound, lines = sentences(journey.told, journey.figures, left)
     say("\n".join(lines))
     return code or int(whole and not sound)
