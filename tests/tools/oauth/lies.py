@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,9 +15,9 @@ from tests.tools.oauth.journey import form
 from tests.tools.oauth.kills import Lane, commanded
 from tests.tools.oauth.relay import Relay
 from tests.tools.oauth.server import JSON
-from tests.tools.oauth.stage import Stage
+from tests.tools.oauth.stage import Stage, sharing
 
-NAME = "post"  # the credential of these chapters, which every server has
+NAME, *OTHERS = sharing("post")  # the credentials of these chapters, which every server has
 FALSE = {"access_token": "from nobody", "token_type": "Bearer", "expires_in": 600}
 
 
@@ -100,7 +101,7 @@ class Liar:
         self.foreign.close()
 
 
-def lied_to(stage: Stage, title: str, lie: Lie) -> str:
+def lied_to(stage: Stage, lie: Lie) -> str:
     """Nothing is sent where the document points to, and what is published stays; without the lie it goes on."""
     liar, read = Liar(stage), partial(stage.journey.read, NAME)
     try:
@@ -125,25 +126,25 @@ def lied_to(stage: Stage, title: str, lie: Lie) -> str:
 # --- revocations ----------------------------------------------------------------------------------------------------
 
 
-def unrevoked(stage: Stage, answer: Reply) -> str:
+def unrevoked(stage: Stage, name: str, answer: Reply) -> str:
     """Every revocation is answered so, without effect; and once that is over, the next emergency ends what was left."""
-    lane, read = Lane(stage, NAME), partial(stage.journey.read, NAME)
+    lane, read = Lane(stage, name), partial(stage.journey.read, name)
     try:
         first = read()
         lane.server.own[stage.offer.revocation] = lambda _: answer
-        code, said = lane.rotate("revoke", NAME)
+        code, said = lane.rotate("revoke", name)
         second = read()
         asked = lane.server.passed.count(stage.offer.revocation)
         assert code == 1, f"{code}: {said[-900:]}"
         assert "proven dead" not in said.replace("not proven dead yet", ""), said[-900:]
         assert second != first, "nothing else was published"
-        assert not stage.dead(NAME, first), "it is dead"
+        assert not stage.dead(name, first), "it is dead"
         lane.server.own.pop(stage.offer.revocation)
-        again, more = lane.rotate("revoke", NAME)
+        again, more = lane.rotate("revoke", name)
         assert again == 0, f"then {again}: {more[-900:]}"
-        assert stage.dead(NAME, first), "the first one lives on"
-        assert stage.dead(NAME, second), "the second one lives on"
-        stage.works(NAME)
+        assert stage.dead(name, first), "the first one lives on"
+        assert stage.dead(name, second), "the second one lives on"
+        stage.works(name)
         return f"exit 1 after {asked} revocations: {_last(said)}; then `rotate revoke` ends with 0, both dead"
     finally:
         lane.close()
@@ -190,10 +191,16 @@ def _last(said: str) -> str:
 
 
 def lies(stage: Stage, chapter: Callable[[str, Callable[[], str]], None]) -> None:
-    """All of these chapters."""
-    for title, lie in LIES.items():
-        chapter(f"a lie in discovery: {title}", partial(lied_to, stage, title, lie))
-    chapter("every revocation answered 200, none made", partial(unrevoked, stage, (200, b"", {})))
-    refused = 403, {"error": "access_denied"}, JSON
-    chapter("every revocation refused", partial(unrevoked, stage, refused))
-    chapter("one revoked, all ended", partial(together, stage))
+    """All of these chapters. A revocation is given up after minutes only, so they do not wait for each other."""
+    answers: dict[str, Reply] = {"answered 200, none made": (200, b"", {})}
+    answers |= {"refused": (403, {"error": "access_denied"}, JSON)}
+    with ThreadPoolExecutor(len(answers)) as pool:
+        waiting = [
+            pool.submit(chapter, f"every revocation {title}", partial(unrevoked, stage, name, answer))
+            for name, (title, answer) in zip(OTHERS, answers.items(), strict=True)
+        ]
+        for title, lie in LIES.items():
+            chapter(f"a lie in discovery: {title}", partial(lied_to, stage, lie))
+        chapter("one revoked, all ended", partial(together, stage))
+        for each in waiting:
+            each.result()

@@ -35,7 +35,7 @@ METHODS |= {"password": "client_secret_basic", "renewed": "client_secret_basic"}
 METHODS |= {"public": "none", "family": "none"}  # all others sign
 ALGORITHMS = {"es384": "ES384", "ps512": "PS512", "eddsa": "EdDSA", "key-put": "ES256", "secret-jwt": "HS256"}
 READ = ("private_key_jwt", "self_signed_tls_client_auth")  # the server reads a key set
-SHARED = {"renewed": 2, "key-url": 3, "key-put": 3}  # so many clients of a sort share the kills
+SHARED = {"renewed": 2, "key-url": 3, "key-put": 3, "post": 3}  # so many clients of a sort share the kills, or the lies
 GRANTS = {"password": "password", "renewed": "refresh_token", "public": "refresh_token"}
 GRANTS |= {"family": "refresh_token"}  # on a server that ends a consent with any of its tokens
 
