@@ -29,7 +29,7 @@ class ClientCertificate:
     """A certificate with its chain, and its private key. `str` is no secret: subject, end, SHA-256 digest."""
 
     chain: Secret  # PEM, our own certificate first
-    key: Secret  # PEM
+    key: Secret  # PEM; other blocks may stand around it
     subject: str
     digest: str  # `x5t#S256`, by which servers bind tokens to it
     begins: datetime
@@ -44,10 +44,12 @@ class ClientCertificate:
 
         Raises UnusableKey when OpenSSL takes neither the chain nor the key.
         """
-        file = os.memfd_create("client-certificate")
+        file, sole = os.memfd_create("client-certificate"), _KEY.search(self.key.reveal())
         try:
-            with open(file, "wb", closefd=False) as inner:
-                inner.write(f"{self.key.reveal()}\n{self.chain.reveal()}\n".encode())
+            with open(
+                file, "wb", closefd=False
+            ) as inner:  # each certificate once: the length of a chain tells its sort
+                inner.write(f"{sole[0] if sole else ''}\n{self.chain.reveal()}\n".encode())
             context.load_cert_chain(f"/proc/self/fd/{file}", password="")
         except ssl.SSLError:
             raise UnusableKey("TLS cannot use the client certificate", remedy=_RENEW) from None

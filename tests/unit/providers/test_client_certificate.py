@@ -330,3 +330,17 @@ def test_the_files_of_a_pair_may_hold_each_others_blocks_and_a_chain(tmp_path: P
     pem, own = (written(tmp_path / name, part) for name, part in (("a.pem", sole), ("a.key", key)))
     assert str(client_certificate(Secret(pem.read_text()), Secret(own.read_text()))).startswith("CN=alone, valid until")
     assert isinstance(sole, x509.Certificate)
+
+
+def test_a_certificate_whose_key_is_in_the_same_file_is_shown_once(tmp_path: Path) -> None:
+    """Spring Authorization Server 1.4.1 takes two certificates for a chain, and so for no self-signed client."""
+    key = new_key()
+    both = Secret(written(tmp_path / "both.pem", sign(key.public_key(), "alone", key, "alone"), key).read_text())
+    shown: list[str] = []
+
+    class Settings:
+        def load_cert_chain(self, path: str, password: str) -> None:
+            shown.append(Path(path).read_text())
+
+    client_certificate(both, both).load_into(Settings())
+    assert [text.count("BEGIN CERTIFICATE") for text in shown] == [1]
