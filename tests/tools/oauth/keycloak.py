@@ -151,7 +151,7 @@ def run(folder: Path, outside: str, clients: list[Client], password: str, tls: A
             active=sso.active,
             consent=lambda client: sso.consent(client, password),
             renew=sso.renew,
-            target={"issuer": f"{outside}/realms/{REALM}", "audience": "issuer"},
+            target={"issuer": f"{outside}/realms/{REALM}", "audience": "issuer", "max_age": "60s"},
             options=known,
             secure=f"https://127.0.0.1:{secure}",
         )

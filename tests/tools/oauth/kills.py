@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -82,7 +83,6 @@ class Lane:
 
     def kill_at_every_call(self) -> Kills:
         """Of an undisturbed rotation, and of those that a kill brings; the others of its sort take their share."""
-        self.recover()
         crowd = sharing(sort(self.name))
         made, over = Kills(), self.stage.journey.over
         for at in count(1 + crowd.index(self.name), len(crowd)):
@@ -123,6 +123,8 @@ def kills(stage: Stage) -> None:
     """Each kind in a lane of its own, under its consumer."""
     killed = [name for name in KILLED if name != "key-url" or stage.offer.jwks_cache <= 5]  # else half a minute each
     lanes = {each: Lane(stage, each) for name in stage.named(*killed) for each in sharing(name)}
+    with ThreadPoolExecutor(len(lanes)) as pool:  # what the daemon published may have ended by its date since
+        list(pool.map(Lane.recover, lanes.values()))
     told: dict[str, Kills | Exception] = {}
 
     def go(name: str) -> None:
