@@ -74,6 +74,6 @@ def scratch(folder: Path) -> str:
     go(folder, "mod", "download", f"k8s.io/kubernetes@{VERSION}")
     own = Path(go(folder, "env", "GOMODCACHE")) / f"cache/download/k8s.io/kubernetes/@v/{VERSION}.mod"
     text = re.sub(r"^module \S+$", "module scratch", own.read_text(), count=1, flags=re.MULTILINE)
-    staged = sorted(set(re.findall(r"(k8s\.io/[a-z-]+) v0\.0\.0", text)))
-    replaced = "".join(f"replace {name} => {name} {STAGING}\n" for name in staged)
-    return f"{text}\nrequire k8s.io/kubernetes {VERSION}\n{replaced}"
+    # Its staging modules are folders beside it, which no module contains.
+    text = re.sub(r"^(\s*)(\S+) => \./.*$", rf"\1\2 => \2 {STAGING}", text, flags=re.MULTILINE)
+    return f"{text}\nrequire k8s.io/kubernetes {VERSION}\n"
