@@ -139,6 +139,8 @@ def _said(actor: Actor, name: str, asked: PendingRequest, answer: RequestAnswer)
     if answer is RequestAnswer.AWAITING:
         if record.phase is Phase.AWAITING:
             return f"a person has to act, then it goes on by itself: {record.awaiting}"
+        if record.hampered and record.current:
+            return f"{_live(record.current)}; a person has to act, then it goes on by itself: {record.hampered.said}"
         left = "; ".join(f"{each.value.token.id}: {each.to_do}" for each in left_to_person(record, asked.ask))
         live = _live(record.current) if record.current else "nothing is live"
         return f"{live}; a person has to end what was published before, then it is proven dead: {left}"

@@ -53,8 +53,11 @@ class PendingRequest:
         said, taken_up = answer(record, self.ask, paused), find(record, self.ask.id)
         if self.ask.id and taken_up is None and said not in (RequestAnswer.DONE, RequestAnswer.PUBLISHED):
             said = RequestAnswer.OPEN
-        if said is RequestAnswer.PUBLISHED and record.phase is Phase.SETTLED and (self.patient or self.ask.emergency):
-            said = RequestAnswer.AWAITING if left_to_person(record, self.ask) else said
+        waits = said is RequestAnswer.PUBLISHED and (self.patient or self.ask.emergency)
+        if waits and record.phase is Phase.SETTLED and left_to_person(record, self.ask):
+            said = RequestAnswer.AWAITING
+        if record.hampered and (waits or (said is RequestAnswer.OPEN and (taken_up or not self.ask.id))):
+            said = RequestAnswer.AWAITING
         self.refused = taken_up.refused if taken_up else ""
         self.record, self.answer = (
             record,

@@ -29,6 +29,7 @@ from rotator.rotation.faults import (
     Duplicate,
     Fault,
     MinterRefused,
+    NeedsAccess,
     NeedsPerson,
     OnlyLooks,
     OwnTokenRefused,
@@ -59,6 +60,7 @@ __all__ = [
     "Lease",
     "Minted",
     "MinterRefused",
+    "NeedsAccess",
     "NeedsPerson",
     "NoRequests",
     "OnlyLooks",
@@ -253,7 +255,8 @@ class Provider(Protocol):
         """End the token; idempotent. ALREADY when it has ended before or does not exist.
 
         `secret`: its value, given where `revokes_by_value` is declared and Vault still has it. Raises Refused where the
-        target does not end it by this request, and NeedsPerson where only a person can.
+        target does not end it by this request, NeedsPerson where only a person can end it, and NeedsAccess where a
+        person has to let us first.
         """
         ...
 

@@ -132,13 +132,16 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
 
 
 def _awaiting(record: Record) -> Iterator[datetime]:
-    """Since when a person has to make a new value or end an old one: each of these times."""
+    """Since when a person has to make a new value, end an old one or let us end it: each of these times."""
     if record.awaiting_since:
         yield record.awaiting_since
+    if record.hampered and record.hampered.person_since:
+        yield record.hampered.person_since
     yield from (each.since for each in record.unended)
 
 
 _FAILED, _HELD, _UNDECIDED = 1, 3, 75
+_FOR_A_PERSON = (Phase.HELD.value, Phase.AWAITING.value)
 
 
 def pass_exit(states: Iterable[State], *, rests: bool) -> int:
@@ -148,7 +151,7 @@ def pass_exit(states: Iterable[State], *, rests: bool) -> int:
         given_up = each.phase == Phase.SETTLED.value and each.failures
         if each.word is Headline.BROKEN or given_up or (rests and each.left_alone):
             return _FAILED
-    if any(each.phase in (Phase.HELD.value, Phase.AWAITING.value) for each in found):
+    if any(each.phase in _FOR_A_PERSON or each.word is Headline.NEEDS_YOU for each in found):
         return _HELD
     return 0 if rests else _UNDECIDED
 

@@ -388,6 +388,7 @@ class Faulted:
     unanswered: datetime | None = None  # Vault's time at which the target was told a value, without an answer
     of_target: bool = True  # false if the target answered properly, so that its circuit breaker does not count this
     in_vain: bool = False  # the target answered a revocation, and has not ended the value
+    person: bool = False  # it is tried again in vain until a person has done what `reason` says
 
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed

@@ -47,6 +47,10 @@ class NeedsPerson(Refused):
     """Only a person can do this. `reason` tells them what to do, and where."""
 
 
+class NeedsAccess(Refused):
+    """We can do this ourselves once a person has given us back what we need for it; `remedy` says how."""
+
+
 class TargetNotConfigured(Refused):
     """A token is at a target that the settings no longer name."""
 

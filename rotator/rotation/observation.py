@@ -51,12 +51,14 @@ class Observation:
         unanswered: datetime | None = None,
         of_target: bool = True,
         in_vain: bool = False,
+        person: bool = False,
     ) -> ev.Faulted:
         """A failed step as an event."""
         return ev.Faulted(
             *(self.at, step, reason, retry_after, self.now, unanswered),
             of_target=of_target,
             in_vain=in_vain,
+            person=person,
         )
 
     def fingerprint(self, secret: Secret) -> str:

@@ -111,6 +111,7 @@ class Failure:
     step: str
     reason: str
     at: datetime
+    person_since: datetime | None = None  # since when it fails for want of what a person has to do; None: it does not
 
     @property
     def said(self) -> str:
@@ -277,6 +278,12 @@ class Record(RecordFacts):
     def live(self) -> int:
         """How many tokens of ours we believe to be alive."""
         return len({x.token.id for x in (self.candidate, *self.published) if x})
+
+    @property
+    def hampered(self) -> Failure | None:
+        """The failure of the step that is tried again in vain until a person has acted; None: there is none."""
+        failure = self.failure
+        return failure if failure and failure.person_since and self.failures else None
 
     @property
     def lasting(self) -> tuple[Unended | LeftValue, ...]:

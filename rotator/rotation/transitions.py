@@ -266,6 +266,11 @@ def _given_up_until(record: Record, since: datetime) -> datetime:
     return record.retry_at - max((record.retry_from or since) - since, timedelta())
 
 
+def _person_since(record: Record, event: ev.Faulted) -> datetime | None:
+    before = record.hampered
+    return (before.person_since if before else event.at) if event.person else None
+
+
 def _faulted(record: Record, event: ev.Faulted) -> Record:
     """What got no answer may take effect for as long as the target takes to settle, from now on."""
     failures, state = record.failures + 1, record.state
@@ -278,7 +283,7 @@ def _faulted(record: Record, event: ev.Faulted) -> Record:
         record,
         state=replace(state, uncertain=True) if isinstance(state, RequestedState) else state,
         failures=failures,
-        failure=Failure(event.step, event.reason, event.at),
+        failure=Failure(event.step, event.reason, event.at, _person_since(record, event)),
         retry_at=until,
         retry_from=since,
         sent_at=event.at if unanswered else record.sent_at,

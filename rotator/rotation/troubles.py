@@ -187,6 +187,13 @@ def _awaiting(credential: Credential, record: Record, now: datetime, observed: O
         yield Trouble(Headline.NEEDS_YOU, Severity.ACT, f"since {when(at)}: {text}", at, text, exit=3)
 
 
+def _hampered(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    """A step that goes on by itself once a person has given us back what it needs."""
+    if (failure := record.hampered) and (since := failure.person_since):
+        said = f"since {when(since)} {failure.said}"
+        yield Trouble(Headline.NEEDS_YOU, Severity.ACT, said, since, failure.reason, exit=3)
+
+
 def _by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     """A person who supplies a new value also has to end the old one on the target."""
     for each in record.unended:
@@ -273,7 +280,7 @@ def _paused_by_hand(credential: Credential, record: Record, now: datetime, obser
 
 def _failing(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     """A failed undo is not shown: it is over, and its caller was told."""
-    failure = record.failure
+    failure = None if record.hampered else record.failure
     if failure and failure.step != "undo":
         times = f" ({record.failures} in a row)" if record.failures > 1 else ""
         yield Trouble(Headline.FAILING, Severity.WATCH, f"{failure.said}{times}", failure.at)
@@ -301,6 +308,6 @@ def _missing(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 _CHECKS: tuple[_Check, ...] = (
-    *(_held, _awaiting, _refused, _lost, _expired, _by_hand, _overdue, _late),
+    *(_held, _awaiting, _refused, _lost, _expired, _hampered, _by_hand, _overdue, _late),
     *(_doubted, _unproven, _paused_by_hand, _failing, _stale, _left_alone, _missing),
 )

@@ -56,13 +56,18 @@ class Facts:
 
 
 def moments(transition: Transition) -> frozenset[HookMoment]:
-    """The moments that a transition means. Failed: given up for now, or a step that faulted repeatedly."""
+    """The moments that a transition means. Failed: given up for now, or a step that faulted repeatedly.
+
+    Awaiting: also a step that faults until a person has acted.
+    """
     before, after = transition.before, transition.after
     told = transition.told
     found = {_MOMENTS[told.name]} if told.name in _MOMENTS else set()
     stuck = HookMoment.FAULTED in found and after.failures == _STUCK
     if stuck or after.given_up > before.given_up:
         found.add(HookMoment.FAILED)
+    if after.hampered and not before.hampered:
+        found.add(HookMoment.AWAITING)
     return frozenset(found)
 
 

@@ -16,6 +16,7 @@ from rotator.ports import (
     Capabilities,
     Inspection,
     Minted,
+    NeedsAccess,
     NeedsPerson,
     Outcome,
     Refused,
@@ -188,8 +189,8 @@ class AssertionKey:
 
 @contextmanager
 def _no_task_for_a_person() -> Iterator[None]:
-    """NeedsPerson as Refused: a person who lets us read and change a registration again has ended no key by that."""
+    """NeedsPerson as NeedsAccess: a person who gives us back a registration has ended no key by that."""
     try:
         yield
     except NeedsPerson as fault:
-        raise Refused(fault.what, remedy=fault.remedy) from None
+        raise NeedsAccess(fault.what, remedy=fault.remedy) from None

@@ -10,7 +10,15 @@ from typing import Any
 
 from rotator.rotation import events as ev
 from rotator.rotation import steps
-from rotator.rotation.faults import Conflict, MinterRefused, Refused, TargetNotConfigured, Transient
+from rotator.rotation.faults import (
+    Conflict,
+    MinterRefused,
+    NeedsAccess,
+    NeedsPerson,
+    Refused,
+    TargetNotConfigured,
+    Transient,
+)
 from rotator.rotation.observation import Observation
 from rotator.rotation.procedures import install, mint, publish, restore, retire
 from rotator.rotation.procedures.calls import Procedure
@@ -30,7 +38,10 @@ def outcome(seen: Observation, record: Record, step: steps.Act) -> Procedure[ev.
         return seen.held(HoldReason.TARGET_CHANGED, f"{fault.reason}; {remedy}")
     except (Transient, Refused) as fault:
         unanswered = seen.shared if isinstance(fault, install.Unanswered) else None
-        return seen.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after, unanswered=unanswered)
+        name, person = type(step).__name__.lower(), isinstance(fault, NeedsPerson | NeedsAccess)
+        return seen.faulted(
+            name, fault.reason, fault.retry_after, unanswered=unanswered, of_target=not person, person=person
+        )
 
 
 def without_minter(seen: Observation, step: steps.Act, fault: MinterRefused) -> ev.Event:

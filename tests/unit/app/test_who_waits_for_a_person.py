@@ -9,7 +9,8 @@ import pytest
 
 from rotator.commands.outcomes import verdicts
 from rotator.engine.worker_pool import PendingRequest
-from rotator.rotation.record import LeftValue, Phase, Unended
+from rotator.rotation.operator_request import TakenUp
+from rotator.rotation.record import Failure, LeftValue, Phase, Unended
 from tests.kit.records import replace
 from tests.unit.rotation.builders import HOUR, NOW, SECOND, ask, published, record
 
@@ -61,3 +62,19 @@ def test_a_leak_that_could_not_be_revoked_is_no_success_of_any_emergency() -> No
     assert (verdict_on(dead)["answer"], verdict_on(dead)["exit"]) == ("done", 0)
     again = replace(known, left=(replace(left, again=True),))
     assert not PendingRequest(asked.ask, patient=True).hears(again), "it is revoked once more before"
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_an_end_that_fails_until_a_person_has_acted_is_a_verdict_for_them(patient: bool) -> None:
+    failure = Failure("revoke", "get another token", NOW, NOW)
+    known = record(Phase.CONDEMNED, rotation=2, current=published(2, NOW + SECOND), failures=3, failure=failure)
+    asked = PendingRequest(ask(), patient=patient)
+    assert asked.hears(known)
+    assert asked.answer == ("awaiting" if patient else "published")
+    asked.done.set()
+    said = "ending the old value failed: get another token"
+    assert not patient or verdict_on(asked)["said"].endswith(f"a person has to act, then it goes on by itself: {said}")
+    later = PendingRequest(ask(live=("t2.1",), id="r2"), patient=patient)
+    assert not later.hears(known), "it is not taken up: the next look is for it"
+    assert later.hears(replace(known, taken=(TakenUp("r2", NOW),)))
+    assert later.answer == "awaiting"

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from rotator.engine.worker_pool import PendingRequest
 from rotator.ports import Document, StoreRefused
 from rotator.providers import KINDS
 from rotator.providers.http.client import HttpClient, HttpResponse
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.credential import Limits, Retirement
+from rotator.rotation.credential_state import state
 from rotator.rotation.record import Phase
-from rotator.rotation.rotation_request import RotationRequest
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.shelf import HandShelf
 from tests.unit.engine.world import Actor, Crash, World
@@ -209,6 +211,29 @@ async def test_a_lost_answer_of_the_first_update_publishes_the_key_that_arrived(
     registered.document_store.put(token=registered.server.renew(registered.desk.client))
     assert await registered.rest(one) is Phase.SETTLED
     assert registered.whole
+
+
+async def test_a_lost_answer_of_the_last_update_waits_for_a_person_who_is_told(registered: Registered) -> None:
+    """The key before is out of the set, or will be: nobody knows until a person has got another token."""
+    one = registered.actor("host-a")
+    assert await registered.rest(one) is Phase.SETTLED
+    registered.desk.itsm.faults.add("slow", method="PUT", path="/register/*", times=1)
+    registered.desk.itsm.faults.add("drop", when="after", method="PUT", path="/register/*")
+    assert await registered.rest(one) is Phase.CONDEMNED
+    record, now = await registered.world.record(), registered.world.clock.now()
+    seen = state(one.credential, record, now)
+    assert (seen.word, seen.exit) == ("needs you", 3)
+    assert seen.awaiting_at
+    assert "never arrived" in seen.said
+    assert f"write it to {KEPT}" in seen.do
+    asked = PendingRequest(RotationRequest(now, "ada", emergency=True), patient=True)
+    assert asked.hears(record)
+    assert asked.answer is RequestAnswer.AWAITING
+    assert registered.serves
+    registered.document_store.put(token=registered.server.renew(registered.desk.client))
+    assert await registered.rest(one) is Phase.SETTLED
+    assert registered.whole
+    assert state(one.credential, await registered.world.record(), registered.world.clock.now()).exit == 0
 
 
 async def test_a_refused_write_keeps_the_token_until_it_can_be_written(registered: Registered) -> None:

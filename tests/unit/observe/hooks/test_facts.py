@@ -29,6 +29,7 @@ from tests.unit.vault.worlds import canary
         (they.fault(), {HookMoment.FAULTED}),
         (they.fault(failures=4), {HookMoment.FAULTED, HookMoment.FAILED}),
         (they.fault(failures=5), {HookMoment.FAULTED}),
+        (they.fault(person=True), {HookMoment.FAULTED, HookMoment.AWAITING}),
     ],
     ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else type(value.event).__name__,
 )

@@ -50,8 +50,9 @@ def ended() -> Transition:
     return transition(BLOG, settled(unended=unended), ev.Ended(NOW, "t2.1", "t2.1 is dead"))
 
 
-def fault(text: str = "HTTP 503", failures: int = 0) -> Transition:
-    return transition(BLOG, record(Phase.REQUESTED, failures=failures), ev.Faulted(NOW, "mint", text))
+def fault(text: str = "HTTP 503", failures: int = 0, *, person: bool = False) -> Transition:
+    event = ev.Faulted(NOW, "mint", text, person=person)
+    return transition(BLOG, record(Phase.REQUESTED, failures=failures), event)
 
 
 def surrender() -> Transition:
