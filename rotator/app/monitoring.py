@@ -25,7 +25,7 @@ from rotator.observe.status import ServerError, StatusRoutes, StatusServer
 from rotator.observe.status.html_pages import Timeline
 from rotator.ports import Refused
 from rotator.rotation.credential import VaultPath
-from rotator.settings import Listen, SecretSource, Settings
+from rotator.settings import Listen, MetricsBy, SecretSource, Settings
 
 _SLACK = timedelta(minutes=1)
 _SHOWN = 3  # reasons
@@ -45,7 +45,8 @@ class Monitoring:
         self._timeline = Timeline()
         self.jwks_endpoint = JwksEndpoint()
         asked = (self._writable, self._whole) if receipts else (None, None)
-        self._metrics = Metrics(self.fleet, version("rotator"), *asked)
+        by_target = settings.status.metrics is MetricsBy.TARGETS
+        self._metrics = Metrics(self.fleet, version("rotator"), *asked, by_target=by_target)
         for hook, outcome in product(settings.hooks, OUTCOMES):
             self._metrics.called(hook, outcome, 0)
 

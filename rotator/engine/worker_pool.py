@@ -112,10 +112,14 @@ class WorkerPool:
     moved: float = 0.0  # monotonic time of the last finished reconcile
     stopping: str = ""  # why no further reconcile begins
     left: Mapping[str, Record] = field(default_factory=dict)  # records of credentials that left the settings
+    unread: set[str] = field(init=False)  # names whose records were not read yet
     _queue: WorkQueue = field(default_factory=WorkQueue)
     _busy: dict[str, RunningReconcile] = field(default_factory=dict)
     _again: set[str] = field(default_factory=set)
     _wake: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self.unread = set(self.credentials)
 
     def look_at(self, *names: str) -> None:
         """Reconcile these names now, requested ones first; again afterwards if one is being reconciled."""
@@ -154,9 +158,11 @@ class WorkerPool:
         for name in before.keys() - credentials.keys():
             self.timers.drop(name)
             self.seen.pop(name, None)
+            self.unread.discard(name)
             self.read_at.pop(name, None)
             self.guard.forget(name)
             self._dismiss(name, "it left the settings")
+        self.unread |= credentials.keys() - before.keys()
         fresh = {name for name, each in credentials.items() if each != before.get(name) or each.target in changed}
         self.look_at(*self._queue.empty(), *sorted(fresh | self.guard.mended(changed)))
 
@@ -282,6 +288,8 @@ class WorkerPool:
         if record and before and older(record, before):
             self.guard.went_back(self.credentials[name], f"{before.rotation} to {record.rotation}")
         self.seen[name] = ReconcileResult(record, seen.wait, seen.refused)
+        if record is not None:
+            self.unread.discard(name)
         now = self.clock.now()
         if seen.record is not None:
             self.read_at[name] = now

@@ -6,7 +6,8 @@ read is frozen, or copied at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -21,6 +22,10 @@ from rotator.rotation.record import Record
 from rotator.vault.login import LoginEnd
 
 __all__ = ["Dependency", "DependencyHealth", "DependencyStatus", "Fleet", "Severity", "State", "View", "observed"]
+
+
+_GRAVITY = {mark: number for number, mark in enumerate(Severity)}
+_AT_ONCE = 50  # states that are computed without letting another thread run
 
 
 class Dependency(Protocol):
@@ -71,6 +76,11 @@ class View(Protocol):
     @property
     def left(self) -> Mapping[str, Record]:
         """The records of credentials that left the settings."""
+        ...
+
+    @property
+    def unread(self) -> Collection[str]:
+        """The credentials whose records were not read yet."""
         ...
 
     @property
@@ -143,8 +153,19 @@ class Fleet:
 
     def states(self) -> list[State]:
         """Every credential, the worst first."""
-        found = states(self.view, self.clock.now()) if self.view else []
-        return sorted(found, key=lambda each: (list(Severity).index(each.mark), each.name))
+        return sorted(self.each_state(), key=lambda each: (_GRAVITY[each.mark], each.name))
+
+    def each_state(self) -> Iterator[State]:
+        """Every credential, in the order of the settings, one at a time.
+
+        Of ten thousand they take a second: a thread that asks for them lets others run now and then.
+        """
+        view, now = self.view, self.clock.now()
+        for number, credential in enumerate(view.credentials.values() if view else ()):
+            if view is not None:
+                yield _state(view, credential, now)
+            if number % _AT_ONCE == 0:
+                time.sleep(0)
 
     def state(self, name: str) -> State | None:
         """One credential; None when it is not in the settings."""
@@ -230,11 +251,14 @@ class Fleet:
         view = self.view
         if view is None:
             return 0
-        return sum(_record(view, name) is None and name not in view.broken for name in view.credentials)
+        return len(view.unread) - sum(name in view.unread for name in tuple(view.broken))
 
-    def unhealthy(self) -> list[str]:
-        """Everything that a person should know: about this process, and what is overdue, held, refused or missing."""
-        rows = (each for each in self.states() if each.mark is Severity.ACT)
+    def unhealthy(self, states: Iterable[State] | None = None) -> list[str]:
+        """Everything that a person should know: about this process, and what is overdue, held, refused or missing.
+
+        `states`: what `states` returns, if it is known already.
+        """
+        rows = (each for each in (self.states() if states is None else states) if each.mark is Severity.ACT)
         dead = [f"not alive: {reason}"] if (reason := self.alive()) else []
         unfit = [self.unfit] if self.unfit else []
         return [*dead, *self.unready(), *unfit, *(f"{each.name}: {each.word}: {each.said}" for each in rows)]

@@ -101,6 +101,13 @@ class Listen:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class MetricsBy(StrEnum):
+    """Whether metrics tell of each credential, or sum up what is at a target."""
+
+    CREDENTIALS = "credentials"
+    TARGETS = "targets"
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """The status server: off, unless settings name an address."""
@@ -109,6 +116,7 @@ class Status:
     allow_remote: bool = False
     jwks_listen: Listen | None = None  # separate: readers of public keys need not see the status
     hosts: tuple[str, ...] = ()  # accepted Host names, besides addresses and loopback names
+    metrics: MetricsBy = MetricsBy.CREDENTIALS
 
 
 @dataclass(frozen=True, slots=True)

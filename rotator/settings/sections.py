@@ -20,6 +20,7 @@ from rotator.settings.model import (
     Listen,
     LogLevel,
     Method,
+    MetricsBy,
     Ping,
     Status,
     Tracing,
@@ -209,8 +210,9 @@ def read_status(section: Section) -> Status:
     if keys is not None and keys == where:
         section.fault("jwks_listen", "is the address of `listen`; public keys have one of their own")
     hosts = section.take("hosts", _hosts, ())
+    metrics = section.take("metrics", one_of(MetricsBy), MetricsBy.CREDENTIALS)
     section.finish()
-    return Status(where, remote, keys, hosts)
+    return Status(where, remote, keys, hosts, metrics)
 
 
 def _hosts(value: object) -> tuple[str, ...]:

@@ -54,6 +54,10 @@ class FakeView:
     health: FakeNeighbours = field(default_factory=FakeNeighbours)
     moved: float = 1000.0
 
+    @property
+    def unread(self) -> set[str]:
+        return {name for name in self.credentials if name not in self.seen or self.seen[name].record is None}
+
     def put(self, wanted: Credential, found: Record | None, reason: str = "") -> None:
         self.credentials[wanted.name] = wanted
         self.seen[wanted.name] = ReconcileResult(found, Wait(NOW, reason))

@@ -6,11 +6,13 @@ names that settings allow, so that a page of another site cannot read it (DNS re
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import resources
 from urllib.parse import unquote
 
@@ -33,7 +35,8 @@ _FILES = {
     "/live.js": "text/javascript; charset=utf-8",
     "/icon.svg": "image/svg+xml",
 }
-_PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
+_PROBES = ("/livez", "/readyz")  # which cost the same whatever the number of credentials
+_MEASURES = ("/healthz", "/metrics")
 _REASONS = 20  # reasons in an answer of a probe; the page has all of them
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
@@ -53,11 +56,14 @@ _LONGEST = 100  # characters of a Host name that are shown
 _LARGEST = 8 * 1024  # bytes of a request's head
 _CONNECTIONS = 32
 _REQUESTS = 100  # on one connection
+_PACKED = 1024  # bytes from which an answer is worth being packed
+_NEVER = (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
 
 
 def document(fleet: Fleet, instance: str, version: str) -> bytes:
     """The fleet as JSON. Times are UTC, ISO 8601."""
-    reasons, unwell = fleet.unready(), fleet.unhealthy()
+    states = fleet.states()
+    reasons, unwell = fleet.unready(), fleet.unhealthy(states)
     content = {
         "schema": 1,
         "instance": instance,
@@ -71,7 +77,7 @@ def document(fleet: Fleet, instance: str, version: str) -> bytes:
         "vault": fleet.vault(),
         "targets": [asdict(each) for each in fleet.targets()],
         "minters": [asdict(each) for each in fleet.minters()],
-        "credentials": [asdict(each) for each in fleet.states()],
+        "credentials": [asdict(each) for each in states],
         "unmanaged": [{**asdict(each), "do": each.end} for each in fleet.unmanaged()],
     }
     return json.dumps(content, default=_plain, indent=1).encode()
@@ -89,6 +95,7 @@ class StatusResponse:
     kind: str
     body: bytes
     cache: str = "no-store"  # the Cache-Control header
+    packed: bool = False  # the body is packed with gzip
 
 
 @dataclass(slots=True)
@@ -102,6 +109,7 @@ class StatusRoutes:
     version: str
     _files: dict[str, bytes] = field(default_factory=dict)
     _probing: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+    _measuring: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     _drawing: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
     def __post_init__(self) -> None:
@@ -110,7 +118,8 @@ class StatusRoutes:
 
     async def respond(self, path: str) -> StatusResponse:
         """`answer` in a worker thread: a page of thousands of rows blocks neither the loop nor a probe."""
-        limiter = self._probing if path.partition("?")[0] in _PROBES else self._drawing
+        bare = path.partition("?")[0]
+        limiter = self._probing if bare in _PROBES else self._measuring if bare in _MEASURES else self._drawing
         return await anyio.to_thread.run_sync(self.answer, path, limiter=limiter)
 
     def answer(self, path: str) -> StatusResponse:
@@ -236,6 +245,16 @@ class StatusServer:
             raise ServerError(f"status address {listen}: {fault}; {remedy}") from None
 
 
+def _takes_gzip(request: h11.Request) -> bool:
+    """Whether the caller takes an answer that is packed with gzip (RFC 9110, section 12.5.3)."""
+    for name, value in request.headers:
+        for coding in value.split(b",") if name == b"accept-encoding" else ():
+            wanted, _, weight = coding.partition(b";")
+            if wanted.strip().lower() in (b"gzip", b"*") and weight.replace(b" ", b"") not in _NEVER:
+                return True
+    return False
+
+
 class _Conversation:
     """One caller, whose requests are answered in turn until either side ends."""
 
@@ -285,6 +304,9 @@ class _Conversation:
             await self._send(StatusResponse(421, "text/plain; charset=utf-8", text.encode()), last=True, bare=bare)
             return False
         answer = await self._answer(request.target.decode("ascii", "replace"))
+        if len(answer.body) >= _PACKED and _takes_gzip(request):
+            body = await anyio.to_thread.run_sync(partial(gzip.compress, answer.body, 1, mtime=0))
+            answer = replace(answer, body=body, packed=True)
         await self._send(answer, last=last, bare=bare)
         self._wire.next_event()  # h11 needs to see the end of a request without body before the next
         return self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE
@@ -324,7 +346,8 @@ class _Conversation:
 
     async def _send(self, answer: StatusResponse, *, last: bool, bare: bool = False, allow: bool = False) -> None:
         headers = [("Content-Type", answer.kind), ("Content-Length", str(len(answer.body))), *HEADERS]
-        headers += [("Cache-Control", answer.cache)]
+        headers += [("Cache-Control", answer.cache), ("Vary", "Accept-Encoding")]
+        headers += [("Content-Encoding", "gzip")] if answer.packed else []
         headers += [("Connection", "close")] if last else []
         headers += [("Allow", "GET, HEAD")] if allow else []
         parts = [self._wire.send(h11.Response(status_code=answer.status, headers=headers)) or b""]

@@ -196,3 +196,23 @@ def test_a_pause_silences_what_is_due_and_what_is_late_but_says_since_when() -> 
     assert not looked.unhealthy()
     view.accepted = {"free": NOW}
     assert looked.state("free").accepted_at == NOW
+
+
+def test_whether_records_were_read_is_told_without_a_look_at_each_credential() -> None:
+    looked, view, _ = fleet(*((named(f"c{number}"), settled()) for number in range(3)))
+
+    class Uncounted(dict):
+        def __iter__(self):
+            raise AssertionError("every credential was looked at")
+
+        keys = values = items = __iter__
+
+    view.credentials = Uncounted(view.credentials)
+    view.seen = Uncounted(view.seen)
+    type(view).unread, before = {"c1", "c2"}, type(view).unread
+    view.broken = {"c2": "a bug"}
+    try:
+        assert looked.unready() == ["1 records were not read yet"]
+        assert looked.alive() == ""
+    finally:
+        type(view).unread = before

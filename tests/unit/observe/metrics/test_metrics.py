@@ -26,7 +26,7 @@ def scraped(metrics: Metrics) -> dict[str, float]:
 
 def of(credential: str, name: str, **labels: str) -> str:
     more = "".join(f',{key}="{value}"' for key, value in labels.items())
-    return f'rotator_credential_{name}{{credential="{credential}"{more},target="blog"}}'
+    return f'rotator_credential_{name}{{credential="{credential}",target="blog"{more}}}'
 
 
 def single(found: Record | None) -> tuple[Metrics, FakeView]:
@@ -69,18 +69,24 @@ def test_what_waits_for_a_person_says_since_when() -> None:
 def test_exactly_one_phase_is_true(phase: Phase) -> None:
     metrics, _ = single(record(phase))
     said = scraped(metrics)
-    phases = {
-        each: said[f'rotator_credential_phase{{credential="blog",phase="{each}",target="blog"}}'] for each in Phase
-    }
-    assert [each for each, value in phases.items() if value] == [phase]
+    assert [name for name in said if name.startswith("rotator_credential_phase")] == [of("blog", "phase", phase=phase)]
+    assert said[of("blog", "phase", phase=phase)] == 1
+
+
+def test_a_record_that_was_not_read_is_in_no_phase_that_is_known() -> None:
+    looked, view, _ = fleet((BLOG, None))
+    view.seen.clear()
+    said = scraped(Metrics(looked, "1.2.3"))
+    assert said[of("blog", "phase", phase="unknown")] == 1
+    assert said["rotator_ready"] == 0
 
 
 def test_a_scrape_follows_the_records_and_never_remembers() -> None:
     metrics, view = single(record(Phase.PUBLISHED, failures=2))
     assert scraped(metrics)[of("blog", "live_predecessors")] == 1
     view.put(BLOG, settled())
-    assert scraped(metrics)[of("blog", "live_predecessors")] == 0
-    assert scraped(metrics)[of("blog", "consecutive_failures")] == 0
+    assert of("blog", "live_predecessors") not in scraped(metrics)
+    assert of("blog", "consecutive_failures") not in scraped(metrics)
     view.credentials.clear()
     assert not [name for name in scraped(metrics) if 'credential="blog"' in name]
 
@@ -163,3 +169,31 @@ def test_what_credentials_that_left_the_settings_have_left_alive_is_counted() ->
     assert scraped(metrics)["rotator_unmanaged_tokens"] == 0
     view.left = {"gone": record(Phase.PUBLISHED, current=published(8), predecessor=published(7))}
     assert scraped(metrics)["rotator_unmanaged_tokens"] == 2
+
+
+def test_by_target_times_are_the_earliest_counts_a_sum_and_alerts_the_same() -> None:
+    edge = named("edge", target="cdn")
+    looked, _, _ = fleet(
+        (BLOG, settled(NOW)),
+        (named("shop"), settled(NOW - DAY, failures=2)),
+        (named("desk"), record(Phase.PUBLISHED, failures=3)),
+        (edge, settled(NOW)),
+    )
+    said = scraped(Metrics(looked, "1.2.3", by_target=True))
+    sums = {name.removeprefix("rotator_credential_"): value for name, value in said.items() if "_credential_" in name}
+    here, there = '{credential="a credential",target="blog"', '{credential="a credential",target="cdn"'
+    assert sums[f"published_timestamp_seconds{here}}}"] == (NOW - DAY).timestamp()
+    assert sums[f"published_timestamp_seconds{there}}}"] == NOW.timestamp()
+    assert sums[f"consecutive_failures{here}}}"] == 3
+    assert sums[f"live_predecessors{here}}}"] == 1
+    assert sums[f'phase{here},phase="settled"}}'] == 2
+    assert sums[f'phase{here},phase="published"}}'] == 1
+    assert sums[f'phase{there},phase="settled"}}'] == 1
+    assert not [name for name in sums if name.startswith("rotation{") or "seen" in name]
+
+
+def test_what_is_told_of_ten_thousand_credentials_has_a_bound() -> None:
+    looked, _, _ = fleet(*((named(f"service-{number:05}"), settled(NOW)) for number in range(1000)))
+    by_credential, by_target = (len(Metrics(looked, "1", by_target=each).scrape()) for each in (False, True))
+    assert by_credential < 500_000
+    assert by_target < 20_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import stat
 from pathlib import Path
 
@@ -224,3 +225,19 @@ async def test_a_second_server_does_not_take_the_unix_socket_of_the_first(tmp_pa
             assert parsed(await rest(stream)).body == b"4"
         group.cancel_scope.cancel()
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "packed"),
+    [("gzip", True), ("br, gzip;q=0.5", True), ("*", True), ("gzip;q=0", False), ("br", False), ("", False)],
+)
+async def test_a_long_answer_is_packed_for_whoever_takes_it(asked: str, packed: bool) -> None:
+    def long(path: str) -> StatusResponse:
+        return StatusResponse(200, "text/plain", b"x" * 50_000)
+
+    head = f"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: {asked}\r\n\r\n"
+    async with serving(long) as port:
+        heard = parsed(await say(port, head.encode()))
+    assert heard.headers["vary"] == "Accept-Encoding"
+    assert (heard.headers.get("content-encoding") == "gzip", len(heard.body) < 1000) == (packed, packed)
+    assert (gzip.decompress(heard.body) if packed else heard.body) == b"x" * 50_000
