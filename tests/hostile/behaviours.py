@@ -371,7 +371,10 @@ def tls(name: str, shake: Shake, act: Deed = _honestly, *, spoils: bool = True) 
 
 def serving(make: Callable[[Authority], ssl.SSLContext]) -> Shake:
     async def shake(link: ByteStream, authority: Authority) -> ByteStream:
-        return await TLSStream.wrap(link, server_side=True, ssl_context=make(authority), standard_compatible=False)
+        context = make(authority)
+        context.verify_mode = ssl.CERT_OPTIONAL  # a client that has a certificate shows it
+        context.load_verify_locations(authority.ca_file)
+        return await TLSStream.wrap(link, server_side=True, ssl_context=context, standard_compatible=False)
 
     return shake
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rotator.ports import Accepted, Minted
@@ -14,7 +15,7 @@ from rotator.providers.oauth.config import OAuthTargetConfig
 from rotator.providers.oauth.discovery import Endpoints
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token
-from rotator.rotation.secret import Secret
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.wire import forwarded_to
@@ -176,6 +177,30 @@ async def on_desk(hostile: Hostile, ca_file: str) -> AsyncIterator[UsedDeskCell]
             yield UsedDeskCell(world, site, assertion, access)
 
 
+def _issued(hostile: Hostile) -> dict[SecretRef, Secret]:
+    pem = Path(hostile.authority.issue("crm")).read_text()
+    certificate, armour, key = pem.partition("-----BEGIN PRIVATE KEY")
+    return {CERTIFICATE: Secret(certificate.strip()), ITS_KEY: Secret(f"{armour}{key.strip()}")}
+
+
+CERTIFICATE, ITS_KEY = (SecretRef(SecretSource.FILE, f"/desk/tls-{name}") for name in ("certificate", "key"))
+
+
+@asynccontextmanager
+async def on_certified(hostile: Hostile, ca_file: str) -> AsyncIterator[DeskCell]:
+    """A client whose connections present a certificate beside its proof, to a server that asks for one."""
+    async with desk.running("keycloak", HandClock(), ca_file=ca_file) as world:
+        world.keys.held |= _issued(hostile)
+        async with through_bad_company(hostile, world, ca_file) as site:
+            yield DeskCell(world, site)
+
+
+async def _certified(cell: DeskCell) -> Minted:
+    shown = cell.world.credential("oauth-token", tls_certificate=CERTIFICATE, tls_key=ITS_KEY)
+    minted: Minted = await desk.KINDS["oauth-token"].bind(cell.server, shown).mint("a-r2-a1", None)
+    return minted
+
+
 @asynccontextmanager
 async def on_issuer(hostile: Hostile, ca_file: str) -> AsyncIterator[DeskCell]:
     """The issuer is the bad server; its honest document names no other place."""
@@ -193,7 +218,7 @@ def _where_it_is(cell: DeskCell, got: Endpoints) -> bool:
     return got.token == f"{cell.server.config.url}/auth/token"
 
 
-def _granted(cell: UsedDeskCell, got: Minted) -> bool:
+def _granted(cell: DeskCell, got: Minted) -> bool:
     return cell.world.itsm.model.accepts_token(got.secret)
 
 
@@ -225,6 +250,7 @@ DESK: dict[str, Site[UsedDeskCell]] = {
 }
 
 ISSUER: dict[str, Site[DeskCell]] = {
+    "oauth-token mint with a certificate": Site(on_certified, _certified, _granted),
     "oauth discovery": Site(
         on_issuer, lambda it: it.server.endpoints(it.world.credential().options), _where_it_is, calls=2
     ),

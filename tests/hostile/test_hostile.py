@@ -13,6 +13,7 @@ import pytest
 from rotator.ports import Transient
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http import client
+from rotator.providers.keys.client_certificate import ClientCertificate
 from rotator.vault import hvac_adapter, transport
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.matrix import SITES, Summary, chosen, every, run
@@ -113,6 +114,11 @@ def test_a_fault_that_quotes_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(HaloPat, "verify", quoting)
     assert "tells a secret" in found("halo-pat verify", "honest")
+
+
+def test_a_certificate_that_is_told_with_its_key_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ClientCertificate, "__str__", lambda self: self.key.reveal().splitlines()[1])
+    assert "tells a secret" in found("oauth-token mint with a certificate", "TLS: cut off without a word")
 
 
 def test_a_guess_at_garbage_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
