@@ -243,6 +243,14 @@ def typed_in_operations() -> list[str]:
     return [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", text)]
 
 
+def by_hand() -> list[str]:
+    """The commands that operations.md has for a Vault outside of the cluster, without `rotate init`."""
+    text = (CONFIG / "operations.md").read_text().partition("## In a cluster")[2]
+    block = text.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "")
+    lines = block.partition("# Vault outside")[2].splitlines()[1:]
+    return [line for line in lines if not line.startswith("#")]
+
+
 def image(store: Path, folder: Path, name: str) -> Path:
     """An archive of an image of buildah's store, for containerd."""
     from tests.tools.try_image import buildah

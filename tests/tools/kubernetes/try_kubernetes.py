@@ -25,7 +25,7 @@ from pathlib import Path
 from tests.sandbox.openbao_binary import server_name
 from tests.tools.kubernetes.binaries import built
 from tests.tools.kubernetes.cluster import NODES, Cluster, inside, tidy, until
-from tests.tools.kubernetes.site import Site, image, init, typed_in_operations
+from tests.tools.kubernetes.site import Site, by_hand, image, init, typed_in_operations
 from tests.tools.oauth.journey import say
 from tests.tools.try_image import build, buildah
 
@@ -207,7 +207,8 @@ def refused_minter(site: Site) -> None:
 
 def chart(site: Site) -> None:
     """The chart takes the overlay's place, as operations.md says; its test passes; another tag reaches the pods."""
-    site.kubectl("-n", "rotator", "delete", "deployment,pdb,networkpolicy,serviceaccount,configmap", "--all")
+    site.kubectl("-n", "rotator", "delete", "deployment,pdb,networkpolicy,configmap", "--all")
+    site.kubectl("-n", "rotator", "delete", "serviceaccount", "rotator")
     image = f"--set image.repository={IMAGE} --set image.tag="
     authority = f"--set-file 'authorities.vault\\.crt={site.overlay}/vault.crt' --set networkPolicy.enabled=false"
     install, test = (line for line in typed_in_operations() if line.startswith("helm"))
@@ -221,9 +222,21 @@ def chart(site: Site) -> None:
     until("two pods are ready", lambda: site.ready() == 2)
 
 
+def set_up_by_hand(site: Site) -> None:
+    """Everything anew by the lines of operations.md, without `rotate init`; the records in Vault are still there."""
+    for line in ("kubectl delete namespace rotator", "bao auth disable kubernetes", "bao policy delete rotator"):
+        site.typed(line)
+    server = site.typed("kubectl config view --minify -o jsonpath={.clusters[0].cluster.server}")
+    for line in by_hand():
+        site.typed(line.replace("FOLDER", str(site.overlay)).replace("https://API-SERVER:6443", server))
+    site.rotates()
+    until("two pods are ready", lambda: site.ready() == 2)
+
+
 CHAPTERS: tuple[Callable[[Site], None], ...] = (
     set_up, rollout_restart, force_delete, sealed_vault, dead_target_at_start, faulty_settings, refused_login, drains,
     cut_off_node, upgrade_by_tag, memory_of_40_mi, token_life_and_alerts, refused_minter, chart,
+    set_up_by_hand,
 )  # fmt: skip
 # The alerts that each of them is to make fire, and those that may come with them. In all others none may fire.
 ALERTS: dict[Callable[[Site], None], tuple[set[str], set[str]]] = {

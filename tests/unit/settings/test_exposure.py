@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_what_anybody_may_write_is_told_with_what_it_lets_them_do(main: Path, pl
 def test_a_sticky_folder_keeps_others_out(main: Path) -> None:
     (main.parent / "conf.d").chmod(0o1777)
     assert list(writable(load(main))) == []
+
+
+@pytest.mark.parametrize("how", ["config map", "writable", "no volume of the kubelet"])
+def test_a_config_map_is_mounted_read_only(main: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = main.parent / "conf.d"
+    folder.chmod(0o777)
+    if how != "no volume of the kubelet":
+        (folder / "..data").symlink_to("..2026_12_01")
+    if how != "writable":
+        monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert [told for told, _ in writable(load(main))] == ([] if how == "config map" else [str(folder)])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
