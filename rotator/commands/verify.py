@@ -364,7 +364,8 @@ class Trial:
         except Fault as fault:
             row = self._row("clean up", f"{fault.reason}; should a token live, it ends by its date")
             return replace(row, level=FindingLevel.WARNING)
-        return self._row("clean up", "nothing is left" if pruned or not tokens else "a revoked record is left")
+        unlisted = pruned or not tokens or can.revokes_by_value
+        return self._row("clean up", "nothing is left" if unlisted else "a revoked record is left")
 
     def _row(self, verb: str, text: str, trouble: Exception | None = None) -> Finding:
         subject = f"target {self.credential.target}: {verb} ({self.credential.name})"

@@ -58,10 +58,11 @@ OWN_WAY_OF_SECRETS = (
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The document, and the registration access token in it."""
+    """The document, and the registration access token in it. `shown_again`: whether a person asked for that."""
 
     document: Document
     token: Secret
+    shown_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +248,7 @@ class Registration:
         seldom = kept_token.is_refused(document) and _is_since(document, _AT, self._clock.now(), _SELDOM)
         if seldom and not refused_too:
             raise NeedsPerson(self._refusal(document), remedy=self._again(document))
-        return _Held(document, present)
+        return _Held(document, present, refused_too)
 
     async def _document(self) -> Document:
         try:
@@ -319,7 +320,8 @@ class Registration:
         marked = {**kept_token.refused(document), _AT: now}
         with suppress(Conflict, Refused, Transient):  # then it is presented once more, which harms nobody
             await self._shelf.write(marked, document.version)
-        raise NeedsPerson(self._refusal(document), remedy=self._again(document))
+        remedy = self._remedy() if held.shown_again else self._again(document)
+        raise NeedsPerson(self._refusal(document), remedy=remedy)
 
     def _is_under_way(self, document: Document) -> bool:
         mine = document.text(SENT) == self._mine

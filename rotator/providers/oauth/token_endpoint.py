@@ -122,9 +122,9 @@ class ClientDenied(Refused):
     ) -> None:
         """`hint`: what to compare when the client is refused. `endpoint`: which one; `question`: what to compare when
         none answers there, as `OAuthTargetConfig.question`."""
-        words = _WORDS.get(error) or error or f"no word of an OAuth server's; {question}"
+        words = _WORDS.get(error) or error or "no word of an OAuth server's"
         more = f": {hint}" if hint and error in UNKNOWN | {"invalid_request"} else ""
-        super().__init__(f"the {endpoint} endpoint answers {status}: {words}{more}")
+        super().__init__(f"the {endpoint} endpoint answers {status}: {words}{more}", remedy="" if error else question)
         self.error = error
         self.words: Words = status, error
 

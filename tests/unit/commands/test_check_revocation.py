@@ -63,6 +63,7 @@ async def test_what_is_published_lives_on(world: desk.Desk) -> None:
     assert rows["revoke"] == (FindingLevel.OK, "revocation: done")
     assert rows["prove dead"][0] is FindingLevel.OK
     assert rows["others"] == (FindingLevel.OK, "what is published lives on")
+    assert rows["clean up"] == (FindingLevel.OK, "nothing is left")
 
 
 async def test_a_server_that_ends_it_as_well_is_told(world: desk.Desk) -> None:

@@ -324,6 +324,9 @@ async def test_without_a_token_or_with_junk_a_person_is_asked_and_an_address_of_
         NeedsPerson, match="refuses the registration access token: first let `rotate check` show it again"
     ):
         await client.provider.mint(NAME, None)
+    remark = await _looked(client)
+    assert remark.grave
+    assert remark.remedy.startswith("get another one for client"), "check has just shown it again"
     client.document_store.put(token="rat-canary-82")
     lost = client.bound(registration_client_uri=f"{client.world.itsm.url}/api/authinfo")
     with pytest.raises(Transient, match="without a client"):

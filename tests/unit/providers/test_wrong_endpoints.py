@@ -46,7 +46,7 @@ async def test_where_no_endpoint_answers_what_named_it_is_told(
         with pytest.raises(Refused) as fault:
             await asked[endpoint]()
         assert fault.value.reason.startswith(
-            f"the {endpoint} endpoint answers 404: no word of an OAuth server's; {words}"
+            f"the {endpoint} endpoint answers 404: no word of an OAuth server's: {words}"
         )
         peer.answers |= {f"{WHERE}{more}": GRANTED | {"access_token": None} for more in ("", "/token", "/auth/token")}
         peer.answers |= {f"https://as.example/shop{more}": {"expires_in": 1} for more in ("/token", "/auth/token")}
