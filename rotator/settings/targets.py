@@ -110,13 +110,12 @@ def read_options(section: Section, shape: Callable[..., S]) -> S | None:
     values: dict[str, Any] = {}
     before = len(section.source.fault_list.faults)
     insecure = section.table.get("allow_insecure_http") is True
-    for option in _options(shape):
-        if Proxy in get_args(option.type):
+    for option, inner, reader in _ways(shape):
+        if inner is Proxy:
             value = read_proxy(section) or _ABSENT
-        elif inner := _inner(option.type):
+        elif inner:
             value = _read_inner(section, option.name, inner)
         else:
-            reader = _reader(option.type)
             if option.name.endswith("url"):
                 reader = _url(insecure, base=option.name == "url")
             elif option.name == _ISSUER:
@@ -134,8 +133,16 @@ def read_options(section: Section, shape: Callable[..., S]) -> S | None:
         return None
 
 
+@cache
+def _ways(shape: Any) -> tuple[tuple[_Option, type[Any] | None, Reader[Any]], ...]:
+    """How each option of a dataclass is read: as a table of options, or by a reader."""
+    return tuple((each, _inner(each.type), _reader(each.type)) for each in _options(shape))
+
+
 def _inner(wanted: Any) -> type[Any] | None:
     """The dataclass of an option that is a table of options."""
+    if Proxy in get_args(wanted):
+        return Proxy
     members = (each for each in (wanted, *get_args(wanted)) if isinstance(each, type) and each is not SecretRef)
     return next((each for each in members if issubclass(each, msgspec.Struct) or is_dataclass(each)), None)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from rotator.rotation.credential import AtDeadline, OnForeign, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife
 from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import FaultAt, Method, Minter, SettingsError, load
+from rotator.settings import files as settings_files
 from rotator.settings.files import socket_in
 from tests.unit.settings.files import SOUND, faults, line_of, write
 
@@ -410,3 +413,19 @@ def test_a_proxy_is_an_address_or_a_table_and_its_password_is_referred_to(tmp_pa
     assert settings.hooks["page"].proxy == Proxy("https://proxy.example", "page", page)
     assert {own.password, page} <= set(references(settings))
     assert 'path "secret/data/proxies/page"' in policy(settings)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("text", [SOUND, "[vault"])
+def test_the_garbage_collector_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, enabled: bool
+) -> None:
+    known, reads = gc.isenabled(), []
+    monkeypatch.setattr(settings_files, "main_file", lambda path: reads.append(gc.isenabled()) or Path(path))
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with suppress(SettingsError):
+            load(write(tmp_path, text))
+        assert (reads, gc.isenabled()) == ([False], enabled)
+    finally:
+        (gc.enable if known else gc.disable)()
