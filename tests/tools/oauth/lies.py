@@ -83,7 +83,8 @@ class Liar:
         elif told[0] != 200:
             return told
         else:
-            document = json.loads(told[1].decode().replace(self.stage.relay.url, own))
+            text = told[1].decode().replace(self.stage.relay.url, own)
+            document = json.loads(text.replace(f"http{own[5:]}", own))  # oidc-provider: by http, where it was asked
         if self.lie:
             self.lie.tell(document, own, self.foreign.url)
         return 200, document, JSON
