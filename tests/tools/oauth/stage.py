@@ -161,7 +161,7 @@ class Stage:
         if client.algorithm:
             found |= {"algorithm": client.algorithm}
         if found["kind"] == "client-assertion":
-            life = "50s" if "max_age" in self.running.target else "5m"
+            life = "1m" if "max_age" in self.running.target else "5m"
             found |= {"lifetime": life, "fraction": 0.5, "rest": "10s"} | ({"pool": 3} if name == "pool" else {})
         if name == "transit":
             found |= {"transit_key": "transit/shop"}
