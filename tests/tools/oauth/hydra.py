@@ -174,4 +174,4 @@ def _settings(folder: Path, issuer: str, public: int, admin: int) -> dict[str, A
 
 NAMES = ("basic", "post", "ps256", "es384", "ps512", "renewed", "public")
 NAMES += ("asserted", "pool", "transit", "key-url", "key-put")
-OFFER = Offer(run, NAMES, token="/oauth2/token", revocation="/oauth2/revoke")
+OFFER = Offer(run, NAMES, token="/oauth2/token", revocation="/oauth2/revoke", shares=False)  # one SQLite

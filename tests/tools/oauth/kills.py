@@ -17,7 +17,7 @@ from tests.system.nursery import shared
 from tests.tools.oauth.consumers import Uses, watched
 from tests.tools.oauth.journey import PATIENCE, Journey, say
 from tests.tools.oauth.relay import Gate, Killed, Relay
-from tests.tools.oauth.stage import KINDS, Stage, sharing, sort
+from tests.tools.oauth.stage import KINDS, Stage, sort
 
 KILLED = ("basic", "password", "renewed", "asserted", "key-url", "key-put")
 ASKING = ("renewed", "key-put")  # what a lost answer may cost a consent, or a registration access token
@@ -83,7 +83,7 @@ class Lane:
 
     def kill_at_every_call(self) -> Kills:
         """Of an undisturbed rotation, and of those that a kill brings; the others of its sort take their share."""
-        crowd = sharing(sort(self.name))
+        crowd = self.stage.sharing(sort(self.name))
         made, over = Kills(), self.stage.journey.over
         for at in count(1 + crowd.index(self.name), len(crowd)):
             code, said = self.now(at)
@@ -122,7 +122,7 @@ def commanded(
 def kills(stage: Stage) -> None:
     """Each kind in a lane of its own, under its consumer."""
     killed = [name for name in KILLED if name != "key-url" or stage.offer.jwks_cache <= 5]  # else half a minute each
-    lanes = {each: Lane(stage, each) for name in stage.named(*killed) for each in sharing(name)}
+    lanes = {each: Lane(stage, each) for name in stage.named(*killed) for each in stage.sharing(name)}
     with ThreadPoolExecutor(len(lanes)) as pool:  # what the daemon published may have ended by its date since
         list(pool.map(Lane.recover, lanes.values()))
     told: dict[str, Kills | Exception] = {}

@@ -74,6 +74,7 @@ class Offer:
     identity: dict[str, str] = field(default_factory=lambda: {"name": "ada"})  # of tokens that ada consented to
     jwks_cache: float = 5.0  # seconds for which a key set is believed
     ends: bool = True  # a refresh ends the access token before it
+    shares: bool = True  # it bears several consumers of a sort, whose clients share the kills
 
 
 def resource(told: Callable[[str], dict[str, Any]]) -> dict[str, Own]:

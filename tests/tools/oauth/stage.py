@@ -83,8 +83,12 @@ class Stage:
         self._uses: dict[str, Use] = {}
         relay.own["/jwks"] = self.read_set
         self.helped: dict[str, list[tuple[float, float]]] = {}  # monotonic: a person began to help, and had done it
-        self.clients = {each: self.client(each) for name in offer.names for each in sharing(name)}
+        self.clients = {each: self.client(each) for name in offer.names for each in self.sharing(name)}
         self.running: Running
+
+    def sharing(self, name: str) -> tuple[str, ...]:
+        """All clients of a sort, here."""
+        return sharing(name) if self.offer.shares or name == "post" else (name,)
 
     def read_set(self, heard: Heard) -> Reply:
         """The keys of the settings, or at /jwks/NAME those of the daemon, and while none runs, of the Vault."""
