@@ -149,7 +149,7 @@ def survived(stage: Stage, name: str, told: Kills | Exception, uses: Uses) -> st
     assert not outside, f"{told}; {uses}; {len(outside)} of them while nobody helped"
     if KINDS.get(sort(name)) != "client-assertion":
         until("all old ones to end", lambda: all(stage.dead(name, each) for each in uses.old), 60.0, 0.5)
-    during = ", refused while a person made the client anew" if uses.refused and told.asked else ""
+    during = ", refused until a person had helped" if uses.refused and told.asked else ""
     return f"{told}; {uses}{during}"
 
 
