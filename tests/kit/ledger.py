@@ -73,6 +73,8 @@ class Ledger:
         """A document became the newest at `now`, in true seconds."""
         if self.latest and record.current and gives_up_the_old(self.latest, record):
             self.not_taken_back.add(record.current.token.id)
+        if self.latest is None or self.latest.lineage != record.lineage:
+            self.leaked = set()  # the journal was lost, and what it knew of a leak
         self.latest = record
         rotation = (record.stem, record.rotation)
         if record.stem:
