@@ -69,6 +69,7 @@ class Capabilities:
     mint_ends_predecessor: bool = False  # a mint ends the predecessor: a cut-over until the successor is published
     can_revoke: bool = True  # `revoke` ends a token; else it ends by its date
     revokes_by_value: bool = False  # `revoke` needs the value: a token whose value Vault has lost ends by its date
+    shared_grant: bool = False  # all tokens of a credential are of one grant, with which a target may end them together
     can_restore: bool = False  # `restore` takes a revocation back
     reports_last_use: bool = False  # `inspect` reports when a token was last used
     last_use_resolution: timedelta = timedelta(0)  # after a recorded use, the target may leave out others for so long

@@ -351,12 +351,16 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class Burned:
-    """Nothing is alive under the attempt's name. `lost`: why the published value could not be put back, else empty."""
+    """Nothing is alive under the attempt's name, but what is `left` to its date, in words.
+
+    `lost`: why the published value could not be put back, else empty.
+    """
 
     at: datetime
     tokens: tuple[str, ...]
     give_up: bool
     lost: str = ""
+    left: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ _WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
     ev.Lost: ("value.lost", _E, "{lost}"),
     ev.Returned: ("value.returned", _W, "{place} holds the published value again"),
     ev.Retired: ("predecessor.retired", _I, "{proof}{taken}"),
-    ev.Burned: ("attempt.burned", _W, "{mint_name} burned: {tokens}{cut_off}"),
+    ev.Burned: ("attempt.burned", _W, "{mint_name} burned: {tokens}{left_over}{cut_off}"),
     ev.Swept: ("rotation.settled", _I, "rotation {rotation} settled"),
     ev.Reaped: ("stray.reaped", _W, "{stray} revoked: it bears our mark, and nothing accounts for it{asked}"),
     ev.PutOnHold: ("credential.held", _E, "held: {text}"),
@@ -110,6 +110,8 @@ def describe(before: Record, event: ev.Event, after: Record) -> Message:
         around["asked"] = f"; asked by {event.by}"
     if isinstance(event, ev.Requested) and event.value:
         around["replaces"] = f"; {_REPLACES[event.value]}"
+    if isinstance(event, ev.Burned) and event.left:
+        around["left_over"] = f"; {event.left}"
     if isinstance(event, ev.Burned) and event.lost:
         severity, around["cut_off"] = (
             EventSeverity.ERROR,
@@ -140,6 +142,7 @@ def _around(before: Record, after: Record) -> dict[str, object]:
         "apart": "",
         "replaces": "",
         "cut_off": "",
+        "left_over": "",
         "asked": "",
         "unrevoked": "",
         "taken": "",

@@ -39,6 +39,7 @@ async def capabilities(kit: Kit) -> None:
         "the kind says that tokens end by date alone, the provider that it revokes",
     )
     must(can.can_revoke or not can.revokes_by_value, "revokes by a value, but does not revoke")
+    must(can.revokes_by_value or not can.shared_grant, "says what ends with a value, but revokes none by its value")
     findable = can.can_list or can.needs_install or not can.revokes_by_handle
     must(findable, "revokes, but does not list: a token whose answer was lost would live on, known to nobody")
     must(can.overlap or not can.can_list, "lists what shares one slot")

@@ -32,6 +32,7 @@ CAN = {
     Kind.REGISTERED: Capabilities(needs_install=True, can_list=True),
     Kind.BY_VALUE: Capabilities(revokes_by_value=True),
 }
+OF_ONE_GRANT = replace(CAN[Kind.BY_VALUE], shared_grant=True)  # the same where all of them may end together
 NAMED = replace(CAN[Kind.TOKENS], takes_token_name=True)  # the same where the target takes chosen names
 LISTED = frozenset(kind for kind, can in CAN.items() if can.can_list)
 INSTALLED = frozenset(kind for kind, can in CAN.items() if can.needs_install)

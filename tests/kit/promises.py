@@ -150,8 +150,10 @@ def keeps(by: str, token: str, *, read: bool) -> Broken:
         yield "I1", f"{by} ends {token}, which consumers read"
 
 
-def learns(record: Record) -> Broken:
-    """I1: at a target where the end of a predecessor has ended the published value, no other is ended so."""
+def learns(record: Record, ended: str) -> Broken:
+    """I1: at a target where the published value ends along, only a predecessor is ended, and after the first none."""
+    if record.predecessor is None or record.predecessor.token.id != ended:
+        yield "I1", f"the published value ends with {ended}, which is no predecessor"
     if record.ends_together and record.ends_together == record.target:
         yield "I1", "the published value ends with its predecessor, which the record knew"
 

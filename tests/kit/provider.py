@@ -288,7 +288,7 @@ class ByValueProvider(ExpiringProvider):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(revokes_by_value=True)
+        return Capabilities(revokes_by_value=True, shared_grant=self._target.together)
 
     async def revoke(self, token: Token, secret: Secret | None = None) -> Outcome:
         if secret is None:

@@ -247,7 +247,7 @@ class RefreshedToken(AccessToken):
         """
         ends = self._options.refresh_ends_access
         if self._revokes:
-            return Capabilities(needs_install=True, revokes_by_value=True)
+            return Capabilities(needs_install=True, revokes_by_value=True, shared_grant=True)
         return Capabilities(
             needs_install=True, mint_ends_predecessor=ends, can_revoke=False, old_is_safe_to_present=ends
         )

@@ -144,7 +144,7 @@ def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
     if _revokes_by_value(seen, record):
         return (yield from _burn_by_value(seen, record, step))
     if not can.revokes_by_handle:  # only we have seen the candidate, and it ends by its own date
-        return ev.Burned(seen.at, (), step.give_up)
+        return _left(seen, record, step, _TOGETHER if can.revokes_by_value else "")
     if waiting := install.unsettled(seen, record):
         return waiting
     listed = yield from FindTokens(record.target, step.name)
@@ -160,8 +160,12 @@ def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
 
 
 def _revokes_by_value(seen: Observation, record: Record) -> bool:
-    """Whether a candidate can be ended by its value, and nothing else ends with it."""
-    return seen.capabilities(record.target).revokes_by_value and record.ends_together != record.target
+    """Whether a candidate can be ended by its value, and nothing else ends with it.
+
+    RFC 7009, section 2.1: a server may end all tokens of the same grant, the published one among them.
+    """
+    can = seen.capabilities(record.target)
+    return can.revokes_by_value and not can.shared_grant and record.ends_together != record.target
 
 
 _BURNS = 3  # tries to revoke a candidate that ends by its date as well
@@ -170,8 +174,10 @@ _BURNS = 3  # tries to revoke a candidate that ends by its date as well
 def _burn_by_value(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
     """Revoke the candidate by its staged value. Where that is lost or has no effect, it ends by its date."""
     candidate, staged = record.candidate, (yield from publish.unstage(seen, record))
-    if candidate is None or staged is None or known(replace(record, state=RejectedState())) & {candidate.token.id}:
+    if candidate is None or known(replace(record, state=RejectedState())) & {candidate.token.id}:
         return ev.Burned(seen.at, (), step.give_up)
+    if staged is None:
+        return _left(seen, record, step, "only its value ends it, and that is gone from Vault")
     trouble, retry_after = "not proven dead", None
     try:
         yield from RevokeToken(record.target, staged.token, staged.secret)
@@ -181,7 +187,20 @@ def _burn_by_value(seen: Observation, record: Record, step: Burn) -> Procedure[e
         trouble, retry_after = f"not revoked: {fault.reason}", fault.retry_after
     if record.failures + 1 < _BURNS or retry_after:  # the next attempt does not wait longer
         return seen.faulted("burn", f"{trouble}: {candidate.token.id}", retry_after, of_target=False)
-    return ev.Burned(seen.at, (), step.give_up)
+    return _left(seen, record, step, trouble)
+
+
+_TOGETHER = "its revocation might end the published value with it"
+
+
+def _left(seen: Observation, record: Record, step: Burn, why: str) -> ev.Burned:
+    """The event of a candidate that ends by its own date, and why."""
+    said = ""
+    if record.candidate:
+        token = record.candidate.token
+        end = f" at {when(token.expires_at)}" if token.expires_at else ""
+        said = f"{token.id} is left to its date and ends by itself{end}{why and f' ({why})'}"
+    return ev.Burned(seen.at, (), step.give_up, left=said)
 
 
 def _ended(seen: Observation, record: Record, step: Burn, doomed: list[Token]) -> Procedure[ev.Event]:

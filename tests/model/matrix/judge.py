@@ -63,7 +63,7 @@ class Judge:
                 hold(promises.revokes(self.ledger, token))
                 hold(promises.spares(self.latest, token))
                 if self.latest and self.truth.ends_published(token) and not self.latest.emergency:
-                    hold(promises.learns(self.latest))
+                    hold(promises.learns(self.latest, token.id))
             case "restore":
                 hold(promises.restores(self.ledger, args[0]))
             case "install":

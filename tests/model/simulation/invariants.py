@@ -390,12 +390,12 @@ class Checks:
         who = f"{self.world.now - read_at:.1f} s ago consumers of {name}"
         self.hold(promises.reads(who, token.id, accepted=urgent))
 
-    def took(self, live: Live) -> None:
+    def took(self, live: Live, ended: Live) -> None:
         """I1: a target that ends the published value along with its predecessor does that once: then it is known."""
         latest = self.ledgers[live.credential].latest
         current = latest.current if latest else None
         if latest and current and current.token.id == live.id and not latest.emergency:
-            self.hold(promises.learns(latest))
+            self.hold(promises.learns(latest, ended.id))
 
     def _urgent(self, live: Live) -> bool:
         """Whether an emergency has taken the token's grace away."""

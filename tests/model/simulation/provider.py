@@ -26,7 +26,7 @@ from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import begins
 from tests.kit import promises
-from tests.kit.kinds import CAN, DATED, INSTALLED, KEY_SETS, NAMED, Kind
+from tests.kit.kinds import CAN, DATED, INSTALLED, KEY_SETS, NAMED, OF_ONE_GRANT, Kind
 from tests.model.simulation import wire
 from tests.model.simulation.target import Live, Target
 from tests.model.simulation.world import World
@@ -50,6 +50,8 @@ class SimProvider:
     @property
     def capabilities(self) -> Capabilities:
         """See `Provider.capabilities`."""
+        if self.kind is Kind.BY_VALUE and self.world.swarm.families:
+            return OF_ONE_GRANT
         return NAMED if self.kind is Kind.TOKENS and self.world.swarm.named else CAN[self.kind]
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:

@@ -95,7 +95,7 @@ class Target:
     slots: dict[tuple[str, str], Live] = field(default_factory=dict)
     minter_refused: bool = False
     registrations: dict[str, Registration] = field(default_factory=lambda: defaultdict(Registration))
-    took: Callable[[Live], None] = lambda live: None  # hears of what ended along with another one
+    took: Callable[[Live, Live], None] = lambda live, ended: None  # hears of what ended along with another one
 
     def kind(self, credential: str) -> Kind:
         """How the values of this credential are kept."""
@@ -223,7 +223,7 @@ class Target:
             if each.credential == token.credential and self.alive(each):
                 each.ended, each.ended_at = "family", self.world.now
                 if by != "person":
-                    self.took(each)
+                    self.took(each, token)
 
     def _purge(self, token: Live) -> None:
         """Nothing is left of it, unless it was restored meanwhile."""

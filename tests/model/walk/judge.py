@@ -100,7 +100,7 @@ def leaves(family: Family, world: Any, node: Node, call: Call) -> Any:
         call = call._replace(args=(Token(live.id, live.name) if live else args[0], *args[1:]))
         args = call.args
         if family.together and live and live.alive and not _urgent(ledger, live):
-            _learnt(world)
+            _learnt(world, live)
         hold(promises.estranges(args[0].id, stranger=live is not None and live.stranger))
         hold(promises.spares(world.record, args[0]))
         hold(promises.revokes(ledger, args[0]))
@@ -114,12 +114,12 @@ def leaves(family: Family, world: Any, node: Node, call: Call) -> Any:
     return world
 
 
-def _learnt(world: Any) -> None:
+def _learnt(world: Any, ended: Live) -> None:
     """What ends along with another one is published."""
     record = world.record
     current = by_id(world.tokens, record.current.token.id) if record and record.current else None
     if current and current.alive:
-        hold(promises.learns(record))
+        hold(promises.learns(record, ended.id))
 
 
 def _written(ledger: Ledger, document: str, values: tuple[tuple[str, Any], ...], cas: int) -> None:

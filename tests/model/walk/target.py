@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -97,7 +97,7 @@ FAMILIES = {
             Family(
                 f"by-value{name}",
                 Kind.BY_VALUE,
-                CAN[Kind.BY_VALUE],
+                replace(CAN[Kind.BY_VALUE], shared_grant="together" in sort),
                 lifetime=LIFETIME,
                 verbs=("emergency", "release"),
                 **sort,

@@ -140,7 +140,7 @@ async def test_what_lacks_a_scope_is_revoked_as_nobody_will_publish_it(world: de
         ({}, Capabilities(revokes_by_value=True)),
         (
             {"grant": "refresh_token", "refresh_token": KEPT, "refresh_ends_access": False},
-            Capabilities(needs_install=True, revokes_by_value=True),
+            Capabilities(needs_install=True, revokes_by_value=True, shared_grant=True),
         ),
         (
             {"grant": "refresh_token", "refresh_token": KEPT},

@@ -83,6 +83,11 @@ TABLE = {
     "retired": (record(Phase.CONDEMNED), ev.Retired(NOW, "t1.1 revoked"), "t1.1 revoked"),
     "burned": (record(Phase.REJECTED), ev.Burned(NOW, ("t2.1", "t2.2"), False), f"{BURNED} burned: t2.1, t2.2"),
     "burned, with nothing there": (record(Phase.REJECTED), ev.Burned(NOW, (), True), f"{BURNED} burned: none"),
+    "burned, but for what ends by itself": (
+        record(Phase.REJECTED),
+        ev.Burned(NOW, (), False, left="t2.1 is left to its date and ends by itself at 12:00"),
+        f"{BURNED} burned: none; t2.1 is left to its date and ends by itself at 12:00",
+    ),
     "burned, and the old value is not back": (
         record(Phase.REJECTED),
         ev.Burned(NOW, ("t2.1",), False, lost="used before"),

@@ -260,7 +260,13 @@ BURNS = {
         ev.PutOnHold,
         "before we asked for it",
     ),
-    "what nobody can revoke ends by its date": Row(BURN, REJECTED, [], ev.Burned(LATE, (), give_up=False), can=EXPIRES),
+    "what nobody can revoke ends by its date": Row(
+        BURN,
+        REJECTED,
+        [],
+        ev.Burned(LATE, (), give_up=False, left="t2.1 is left to its date and ends by itself"),
+        can=EXPIRES,
+    ),
     "what was told may land yet": Row(
         BURN, TOLD, [], faulted("burn", "what the target was told without an answer may land yet", 9.0, of_target=False)
     ),

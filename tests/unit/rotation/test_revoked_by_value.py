@@ -258,12 +258,21 @@ REVOKES = {
 }
 
 KILLED = (RevokeToken("blog", token(2), NEW), Outcome.DONE)
+
+
+def left(why: str) -> ev.Burned:
+    return ev.Burned(LATE, (), give_up=False, left=f"t2.1 is left to its date and ends by itself ({why})")
+
+
+MIGHT_END = "its revocation might end the published value with it"
 BURNED, LEFT = ev.Burned(LATE, ("t2.1",), give_up=False), ev.Burned(LATE, (), give_up=False)
 BURNS = {
     "the candidate is revoked, and dead": Row(
         BURN, REJECTED, [STAGED, KILLED, (ProveDead("blog", token(2), NEW), True)], BURNED, can=BY_VALUE
     ),
-    "its value is lost": Row(BURN, REJECTED, [GONE], LEFT, can=BY_VALUE),
+    "its value is lost": Row(
+        BURN, REJECTED, [GONE], left("only its value ends it, and that is gone from Vault"), can=BY_VALUE
+    ),
     "there is no candidate": Row(BURN, record(Phase.REJECTED, candidate=None), [], LEFT, can=BY_VALUE),
     "it is not dead yet": Row(
         BURN, REJECTED, [STAGED, KILLED, ALIVE], faulted("burn", "not proven dead: t2.1", of_target=False), can=BY_VALUE
@@ -282,13 +291,31 @@ BURNS = {
         faulted("burn", "not revoked: 429: t2.1", 7.0, of_target=False),
         can=BY_VALUE,
     ),
-    "nothing helps": Row(BURN, replace(REJECTED, failures=2), [STAGED, REFUSED], LEFT, can=BY_VALUE),
-    "the published value would end with it": Row(BURN, replace(REJECTED, ends_together="blog"), [], LEFT, can=BY_VALUE),
+    "nothing helps": Row(
+        BURN,
+        replace(REJECTED, failures=2),
+        [STAGED, REFUSED],
+        left("not revoked: unsupported_token_type"),
+        can=BY_VALUE,
+    ),
+    "the published value would end with it": Row(
+        BURN, replace(REJECTED, ends_together="blog"), [], left(MIGHT_END), can=BY_VALUE
+    ),
+    "the published value might end with it": Row(
+        BURN, REJECTED, [], left(MIGHT_END), can=replace(BY_VALUE, shared_grant=True)
+    ),
 }
 
 UNSTAGED = [MINTED, NONCE, (WriteSlot, StoreRefused("403"))]
 MADE_UNTIL = replace(MADE, token=replace(MADE.token, expires_at=END))
 MINTS = {
+    "it cannot be staged, and the published value might end with it": Row(
+        MINT,
+        REQUESTED,
+        UNSTAGED,
+        ev.MintLost(LATE, "could not be staged: 403"),
+        can=replace(BY_VALUE, shared_grant=True),
+    ),
     "it cannot be staged, and is revoked while we have it": Row(
         MINT,
         REQUESTED,
