@@ -73,9 +73,13 @@ def test_what_was_left_to_its_date_is_told_with_its_reason(
     events: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def alone(_settings: Any, _wanted: Any, _missed: Any) -> AsyncGenerator[dict[str, Any]]:
+        alive = [] if "retired" in events else ["left"]
         for each in events:
             yield {"credential": "bot", "event": f"predecessor.{each}", "said": each}
-        yield {"verdicts": [{"credential": "bot", "answer": "done", "exit": 0, "said": "live"}], "exit": 0}
+        yield {
+            "verdicts": [{"credential": "bot", "answer": "done", "exit": 0, "said": "live", "live": alive}],
+            "exit": 0,
+        }
 
     known: Any = settings()
     monkeypatch.setattr(base, "reach", lambda config: base.Reach(known, "nowhere"))
