@@ -267,6 +267,9 @@ BURNS = {
         ev.Burned(LATE, (), give_up=False, left="t2.1 is left to its date and ends by itself"),
         can=EXPIRES,
     ),
+    "nothing was staged that could end by its date": Row(
+        BURN, record(Phase.REJECTED, candidate=None), [], ev.Burned(LATE, (), give_up=False), can=EXPIRES
+    ),
     "what was told may land yet": Row(
         BURN, TOLD, [], faulted("burn", "what the target was told without an answer may land yet", 9.0, of_target=False)
     ),
