@@ -193,11 +193,11 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
             return waited
         return _unrevoked(seen, record, predecessor, "it is still accepted after its revocation")
     expired = record.ends_at or (can.revokes_by_value and predecessor.token.has_expired(seen.now))
-    if expired and not can.mint_ends_predecessor:
-        return ev.Retired(seen.at, f"{predecessor.token.id} expired at {when(predecessor.token.expires_at)}")
     if can.mint_ends_predecessor:
         ended = "the mint of its successor ended it, or its date did"
     proof = f"{predecessor.token.id} is dead, {how}; {ended}"
+    if expired and not can.mint_ends_predecessor:
+        proof = f"{predecessor.token.id} expired at {when(predecessor.token.expires_at)}"
     if can.revokes_by_value and record.ends_at is None:
         return (yield from _with_the_published(seen, record, proof))
     return ev.Retired(seen.at, proof)

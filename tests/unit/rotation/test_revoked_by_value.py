@@ -29,6 +29,7 @@ from rotator.rotation.schedule import Every
 from rotator.rotation.steps import Condemn, Request, Revoke, Sweep, Wait
 from rotator.rotation.transitions import advance
 from rotator.rotation.troubles import Observed
+from rotator.rotation.wording import when
 from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, credential, published, token
 from tests.unit.rotation.script import (
@@ -135,9 +136,16 @@ REVOKES = {
     "it has expired meanwhile": Row(
         Revoke(),
         replace(CONDEMNED, predecessor=published(1, token=token(1, expires_at=AT), fingerprint=mark(OLD))),
-        [*BEGINS, (RevokeToken, Outcome.ALREADY), DEAD],
+        [*BEGINS, (RevokeToken, Outcome.ALREADY), DEAD, PROVEN],
         ev.Retired,
         "t1.1 expired at",
+        can=BY_VALUE,
+    ),
+    "it has expired meanwhile, and the published value has ended with it": Row(
+        Revoke(),
+        replace(TRIED, predecessor=published(1, token=token(1, expires_at=AT), fingerprint=mark(OLD))),
+        [*BEGINS, (RevokeToken, Outcome.DONE), DEAD, NOT_YET],
+        ev.Retired(LATE, f"t1.1 expired at {when(AT)}", "401"),
         can=BY_VALUE,
     ),
     "nobody says whether the published value lives": Row(
