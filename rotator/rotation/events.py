@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.left_to_date import Reopened as Reopened
-from rotator.rotation.operator_request import OperatorRequest
+from rotator.rotation.operator_request import RequestDeclined as RequestDeclined
+from rotator.rotation.operator_request import RequestTaken as RequestTaken
 from rotator.rotation.record import Candidate, HoldReason, PublishedValue, Token, Trigger
 
 
@@ -61,23 +62,6 @@ class Released:
     at: datetime
     by: str
     request: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestTaken:
-    """An operator's request was moved from Vault's requests into the record."""
-
-    at: datetime
-    request: OperatorRequest
-
-
-@dataclass(frozen=True, slots=True)
-class RequestDeclined:
-    """An operator's request was read and declined."""
-
-    at: datetime
-    request: OperatorRequest
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

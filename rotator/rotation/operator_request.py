@@ -67,3 +67,20 @@ class TakenUp:
     id: str
     at: datetime
     refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTaken:
+    """An event: an operator's request was moved from Vault's requests into the record."""
+
+    at: datetime
+    request: OperatorRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDeclined:
+    """An event: an operator's request was read and declined."""
+
+    at: datetime
+    request: OperatorRequest
+    reason: str
