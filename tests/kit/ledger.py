@@ -82,7 +82,7 @@ class Ledger:
         if record.emergency:
             self.emergencies[rotation] = now
         if record.asked and record.asked.emergency:
-            self.leaked |= {each for each in record.asked.live if each}
+            self.leaked |= known(record) & set(record.asked.live)  # a journal may be lost before it is taken up
         match record.phase:
             case Phase.UNDOING if record.predecessor:
                 self.restorable.add(record.predecessor.token.id)

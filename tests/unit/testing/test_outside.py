@@ -100,7 +100,7 @@ def test_an_author_writes_a_dataclass_of_options_and_gets_it_back(install: Insta
     assert web.rotating_options == {"team": "web"}
     assert web.policy != shop.policy
     assert "`team` is missing" in said(named(tmp_path, text))
-    assert "credentials.tool.team: expected a string" in said(named(tmp_path, f"{text}team = 1\n"))
+    assert "credentials.tool.team: must be a string, not an integer" in said(named(tmp_path, f"{text}team = 1\n"))
 
 
 def test_nothing_is_imported_for_being_installed(install: Install, tmp_path: Path) -> None:
