@@ -18,6 +18,7 @@ from tests.tools.oauth.journey import Journey, form
 PACE = 0.1  # seconds
 CALLS = 8  # a cut-over is one request, one proof and five writes, and a consumer needs a use to see that it is over
 OWN = 0.5  # seconds for the work between them
+PAUSE = 1.0  # seconds until a daemon asks again after a call without an answer
 LIMITS = {"mints_per_day": 500}
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 Use = Callable[[dict[str, str]], bool | None]  # what was read: accepted, refused, or None where it is not to be used
@@ -51,7 +52,8 @@ class Uses:
     def over(self, seconds: float, slowest: float, silent: float) -> None:
         """A gap is over in which an answered use took so long at most, and so long nothing was answered."""
         self.gap = max(self.gap, seconds)
-        self.beyond = max(self.beyond, seconds - (OWN + CALLS * slowest + silent))
+        waited = silent + PAUSE if silent else 0.0
+        self.beyond = max(self.beyond, seconds - (OWN + CALLS * slowest + waited))
 
     @property
     def old(self) -> list[dict[str, str]]:
