@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import shutil
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +18,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tests.kit.certificates import Authority
 from tests.sandbox.openbao import free_port
-from tests.tools.oauth.journey import call, form
+from tests.tools.oauth.journey import call, form, until
 from tests.tools.oauth.server import Client, Offer, Running, answering, basic, from_go, installed, resource
 
 VERSION = "2.3.0"
@@ -132,31 +135,82 @@ def run(folder: Path, outside: str, clients: list[Client], _password: str, _tls:
     public, admin = free_port(), free_port()
     hydra = Hydra(public, admin, outside)
     settings = folder / "hydra.json"
-    settings.write_text(json.dumps(_settings(folder, outside, public, admin)))
-    settings.chmod(0o600)
     flags = ["-c", str(settings), "--dev", "--sqa-opt-out"]
-    subprocess.run([program, "migrate", "sql", "-e", "-y", *flags[:2]], check=True, capture_output=True)
-    with answering([program, "serve", "all", *flags], folder / "hydra.log", f"{hydra.url}/health/ready", 60.0):
-        known = {client.name: hydra.register(client) for client in clients}
+    served = [program, "serve", "all", *flags]
+    with _database(folder) as dsn:
+        settings.touch(0o600)
+        settings.write_text(json.dumps({"dsn": dsn, **_settings(outside, public, admin)}))
+        subprocess.run([program, "migrate", "sql", "-e", "-y", *flags[:2]], check=True, capture_output=True)
+        with answering(served, folder / "hydra.log", f"{hydra.url}/health/ready", 60.0):
+            known = {client.name: hydra.register(client) for client in clients}
 
-        def active(token: str) -> bool:
-            return bool(hydra.introspect(token).get("active"))
+            def active(token: str) -> bool:
+                return bool(hydra.introspect(token).get("active"))
 
-        yield Running(
-            hydra.url,
-            opens=active,
-            active=active,
-            consent=hydra.consent,
-            renew=hydra.renew,
-            target={"issuer": outside},
-            options=known,
-            own=resource(hydra.introspect),
+            yield Running(
+                hydra.url,
+                opens=active,
+                active=active,
+                consent=hydra.consent,
+                renew=hydra.renew,
+                target={"issuer": outside},
+                options=known,
+                own=resource(hydra.introspect),
+            )
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[str]:
+    """The address of a database: a PostgreSQL of our own where root finds Debian's, else SQLite.
+
+    Hydra over SQLite answers nobody for ten seconds and more, now and then, when several clients work at once.
+    """
+    installed_ones = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if os.geteuid() or not installed_ones:
+        yield (
+            f"sqlite://{folder}/hydra.db?_fk=true&mode=rwc&_busy_timeout=20000&_journal_mode=WAL&_synchronous=OFF"
+            "&_txlock=immediate"
         )
+        return
+    programs, port, password = installed_ones[-1].parent, free_port(), secrets.token_hex(16)
+    there = Path(tempfile.mkdtemp(prefix="rotator-postgres-"))
+    try:
+        (there / "password").write_text(password)
+        for path in (there, there / "password"):
+            shutil.chown(path, "postgres", "postgres")
+        lowered = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        made = [
+            str(programs / "initdb"),
+            "-D",
+            str(there / "data"),
+            "-A",
+            "scram-sha-256",
+            f"--pwfile={there}/password",
+        ]
+        subprocess.run([*lowered, *made], check=True, capture_output=True, cwd=there)
+        served = [str(programs / "postgres"), "-D", str(there / "data"), "-k", str(there), "-p", str(port)]
+        served += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        with (there / "log").open("ab") as log, subprocess.Popen([*lowered, *served], stdout=log, stderr=log) as server:
+            try:
+                until(
+                    "PostgreSQL",
+                    lambda: (
+                        not subprocess.run(
+                            [programs / "pg_isready", "-q", "-h", there, "-p", str(port)], check=False
+                        ).returncode
+                    ),
+                    30.0,
+                    0.3,
+                )
+                yield f"postgres://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable"
+            finally:
+                server.terminate()
+    finally:
+        shutil.rmtree(there, ignore_errors=True)
 
 
-def _settings(folder: Path, issuer: str, public: int, admin: int) -> dict[str, Any]:
+def _settings(issuer: str, public: int, admin: int) -> dict[str, Any]:
     return {
-        "dsn": f"sqlite://{folder}/hydra.db?_fk=true&mode=rwc&_busy_timeout=20000&_journal_mode=WAL&_synchronous=OFF&_txlock=immediate",
         "serve": {"public": {"host": "127.0.0.1", "port": public}, "admin": {"host": "127.0.0.1", "port": admin}},
         "urls": {
             "self": {"issuer": issuer},
