@@ -212,6 +212,7 @@ def chart(site: Site) -> None:
     image = f"--set image.repository={IMAGE} --set image.tag="
     authority = f"--set-file 'authorities.vault\\.crt={site.overlay}/vault.crt' --set networkPolicy.enabled=false"
     install, test = (line for line in typed_in_operations() if line.startswith("helm"))
+    site.typed("helm lint --strict config/helm/rotator")
     site.typed(f"{install.replace('rotator.toml', f'{site.overlay}/rotator.toml')} {authority} {image}{TAGS[0]}")
     site.rolled_out()
     site.rotates()
