@@ -17,12 +17,11 @@ import msgspec
 from rotator.app import control
 from rotator.host.exit_codes import Exit
 from rotator.ports import Fault, Transient
-from rotator.rotation.credential_state import GRAVEST_EXIT, Severity, State
+from rotator.rotation.credential_state import GRAVEST_EXIT, GRAVITY, State
 from rotator.rotation.operator_request import Unclaimed
 from rotator.rotation.ownership import Unmanaged
 
 _PATIENCE = 10.0  # seconds for a daemon's answer; then the journal is read
-_GRAVITY = {mark: number for number, mark in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Selection:
         """Those of these states that the limit allows, and how many more there are."""
         if self.limit is None:
             return states, 0
-        worst = sorted(states, key=lambda each: _GRAVITY[each.mark])
+        worst = sorted(states, key=lambda each: GRAVITY[each.mark])
         return worst[: self.limit], max(0, len(worst) - self.limit)
 
 

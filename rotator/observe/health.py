@@ -15,7 +15,7 @@ from typing import Protocol
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Clock
 from rotator.rotation.credential import Credential, VaultPath
-from rotator.rotation.credential_state import Observed, Severity, State, state
+from rotator.rotation.credential_state import GRAVITY, Observed, Severity, State, state
 from rotator.rotation.explanation import explain
 from rotator.rotation.ownership import Unmanaged, unmanaged
 from rotator.rotation.record import Record
@@ -24,7 +24,6 @@ from rotator.vault.login import LoginEnd
 __all__ = ["Dependency", "DependencyHealth", "DependencyStatus", "Fleet", "Severity", "State", "View", "observed"]
 
 
-_GRAVITY = {mark: number for number, mark in enumerate(Severity)}
 _AT_ONCE = 50  # states that are computed without letting another thread run
 
 
@@ -153,7 +152,7 @@ class Fleet:
 
     def states(self) -> list[State]:
         """Every credential, the worst first."""
-        return sorted(self.each_state(), key=lambda each: (_GRAVITY[each.mark], each.name))
+        return sorted(self.each_state(), key=lambda each: (GRAVITY[each.mark], each.name))
 
     def each_state(self) -> Iterator[State]:
         """Every credential, in the order of the settings, one at a time.

@@ -16,6 +16,7 @@ from rotator.rotation.explanation import coming
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.troubles import (
     GRAVEST_EXIT,
+    GRAVITY,
     Headline,
     Observed,
     Severity,
@@ -27,7 +28,7 @@ from rotator.rotation.troubles import (
     troubles,
 )
 
-__all__ = ["GRAVEST_EXIT", "Headline", "Observed", "Severity", "State", "Trouble", "pass_exit", "state"]
+__all__ = ["GRAVEST_EXIT", "GRAVITY", "Headline", "Observed", "Severity", "State", "Trouble", "pass_exit", "state"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,9 @@ class Severity(StrEnum):
     FINE = "fine"
 
 
+GRAVITY = {mark: number for number, mark in enumerate(Severity)}  # for sorting, the gravest first
+
+
 class Headline(StrEnum):
     """The headline of a state, one to three words."""
 
