@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from rotator.rotation import left_to_date, lost_value, retirement, triggers
-from rotator.rotation.credential import Credential, Limits, Pause
+from rotator.rotation.admission import NotNow, not_now
+from rotator.rotation.credential import Credential, Limits
 from rotator.rotation.mint_attempts import may_mint, minted
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.phases import (
@@ -168,10 +169,11 @@ def _settled(
     hit = triggers.due(credential, record, clock, ask) or triggers.watched(credential, record, rested)
     if hit is None:
         return _idle(credential, record, now, ahead=clock - now)
+    reason, detail = hit
     asked = ask if wanted(record, ask) else None
     emergency = bool(asked and asked.emergency)
-    if (pause := pause_on(credential, record, now)) and not emergency:
-        return _idle(credential, record, now, pause)
+    if (no := not_now(credential, record, now, reason)) and not emergency:
+        return _idle(credential, record, now, no)
     limits = credential.limits
     if (left := record.landing(limits.settle, shared)) is not None:
         return Wait(now + left, "a value that the target was told may still be on its way")
@@ -181,7 +183,6 @@ def _settled(
         last = f"; last: {record.failure.said}" if record.failure else ""
         text = f"{count} {kind} in {day}, {limits.mints_per_day} allowed{last}"
         return Hold(HoldReason.MINT_BUDGET, text, emergency)
-    reason, detail = hit
     return Request(reason, detail, asked.by if asked else "", emergency)
 
 
@@ -193,15 +194,15 @@ def _judging(record: Record, now: datetime, shared: datetime) -> datetime:
 
 
 def _idle(
-    credential: Credential, record: Record, now: datetime, pause: Pause | None = None, ahead: timedelta = timedelta()
+    credential: Credential, record: Record, now: datetime, no: NotNow | None = None, ahead: timedelta = timedelta()
 ) -> Step:
-    due, ends_at = pause.until if pause else triggers.next_due(credential, record), record.ends_at
+    due, ends_at = no.until if no else triggers.next_due(credential, record), record.ends_at
     if ends_at is not None and ends_at <= now:
         return Revoke()
     if ends_at is not None and (due is None or ends_at < due - ahead):
         return Wait(ends_at, "the predecessor is expected to end then, by its own date")
-    if pause:
-        return Wait(due, words(pause))
+    if no:
+        return Wait(due, no.reason)
     return Wait(due - ahead, f"due at {when(due)}") if due else Wait(None, "never due by its schedule")
 
 
