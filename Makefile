@@ -82,8 +82,8 @@ campaign-cron: $(STAMP)  ## schedules around every change of the clocks of every
 bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/tools/bench/README.md
 	$(BIN)/python -m tests.tools.bench
 
-bench-fleet: $(STAMP)  ## a daemon with many settled credentials, beside a bare loop of the same reads (N=10000)
-	$(BIN)/python -m tests.tools.bench.fleet --credentials $(or $(N),10000)
+bench-fleet: $(STAMP)  ## a daemon with many settled credentials, beside a bare loop of the same reads (N=10000); REPLICAS=4: what each further daemon adds
+	$(if $(REPLICAS),$(BIN)/python -m tests.tools.bench.replicas --replicas $(REPLICAS),$(BIN)/python -m tests.tools.bench.fleet --credentials $(or $(N),10000))
 
 house: $(STAMP)  ## how the code is laid out, in counts, and what one rotation touches
 	$(BIN)/python -m tests.tools.house

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,7 @@ from rotator.engine.circuit_breakers import CircuitBreakers, Guard
 from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, Transition
+from rotator.engine.replicas import Replicas
 from rotator.engine.strays import survey
 from rotator.engine.worker_pool import WorkerPool
 from rotator.host.cron import SystemClock
@@ -44,7 +45,7 @@ from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.session import READ_PATIENCE, Session, patiently
-from rotator.vault.shared_documents import COMMANDS, VaultFleet, VaultRequests
+from rotator.vault.shared_documents import COMMANDS, VaultFleet, VaultRequests, heartbeats
 
 READ_ONLY = (
     "[daemon] read_only = true: this Vault is a copy, and another rotator works on the original; nothing is done"
@@ -91,6 +92,7 @@ class Actor:
         self.fetch = self.secret_resolver.fetch
         self.requests = VaultRequests(kv, settings.vault.mount, settings.vault.prefix)
         self.fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
+        self.replicas = Replicas(settings.daemon.instance, settings.daemon.lease)
         self.worker_pool = self._worker_pool(settings)
         kv.went_back = self._vault_went_back
 
@@ -122,6 +124,8 @@ class Actor:
             per_target=_limits(settings),
             workers=settings.daemon.in_flight,
             reconcile=settings.daemon.reconcile,
+            replicas=self.replicas,
+            later=settings.daemon.lease,
         )
 
     def _vault_went_back(self) -> None:
@@ -213,6 +217,13 @@ class Actor:
         if pauses != self.pauses:
             self.pauses, self.settings = pauses, _paused(self._given, pauses)
             self.worker_pool.take(self.settings.credentials, ())
+
+    async def note_replicas(self) -> None:
+        """Look which other daemons live, and take over what one that has ended was to look at first."""
+        with suppress(Fault):  # others looking first is a saving only
+            left, became_ours = self.replicas.heard(*await heartbeats(self.kv), self.settings.credentials)
+            self.worker_pool.look_at(*left)
+            self.worker_pool.look_within_round(became_ours - left)
 
     async def recorded(self) -> None:
         """Write receipts that wait, as far as possible."""

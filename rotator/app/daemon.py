@@ -142,7 +142,8 @@ class Daemon:
         self._lookout.fleet.login_end = lambda: actor.kv.session.login_end
         self._lookout.jwks_endpoint.attend(actor)
         group.start_soon(actor.worker_pool.run)
-        actor.worker_pool.look_at(*actor.settings.credentials)
+        await actor.note_replicas()
+        actor.worker_pool.meet(actor.settings.credentials)
         self._actor = actor
         if actor.settings is not self._settings:  # a reload came while starting
             await actor.reload(self._settings)
@@ -164,6 +165,7 @@ class Daemon:
         chore(daemon.tick, "probe", self._probe)
         chore(daemon.lease, "heartbeat", self._supervision.ask_vault)
         chore(_FITNESS, "fitness", self._fitness)
+        chore(daemon.lease, "replicas", lambda actor: actor.note_replicas())
         chore(daemon.sweep, "nodes", self._supervision.remove_gone)
         chore(_REQUESTS, "requests", look_for_requests)
         chore(_LOGIN, "login", lambda actor: actor.kv.session.look_at_login())

@@ -325,4 +325,9 @@ class Supervision:
 def _about(actor: Actor) -> dict[str, object]:
     """The content of a daemon's heartbeat document."""
     busy = sorted(actor.worker_pool.busy)
-    return {"holder": actor.holder, "in_flight": busy[:_IN_FLIGHT], "in_flight_count": str(len(busy))}
+    told: dict[str, object] = {
+        "holder": actor.holder,
+        "in_flight": busy[:_IN_FLIGHT],
+        "in_flight_count": str(len(busy)),
+    }
+    return told | ({"only_looks": "true"} if actor.settings.daemon.read_only else {})

@@ -45,6 +45,11 @@ class TimerQueue:
         heapq.heappush(self._mono, (mono, name))
         self._tidy()
 
+    def hasten(self, name: str, when: datetime, now: datetime, monotonic: float) -> None:
+        """Look at `name` at `when` (UTC) at the latest, if it is to be looked at at all."""
+        if name in self._when and self._when[name][0] > when.timestamp():
+            self.put(name, when, now, monotonic)
+
     def drop(self, name: str) -> None:
         """Never look at it again."""
         self._when.pop(name, None)

@@ -70,6 +70,7 @@ class ReconcileResult:
     record: Record | None
     wait: Wait
     refused: MinterRefused | None = None  # the target refuses our minter: stop calling it
+    held_by: str = ""  # the other actor that has the lease
 
 
 Tell = Callable[[Transition], None]
@@ -102,6 +103,7 @@ class Reconciler:
     requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
     only_looks: str = ""  # why this actor never acts
     recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
+    brief: set[str] = field(default_factory=set)  # names whose next look leaves out the consumer path, if they rest
     _looks: dict[tuple[str, str], tuple[ev.NotEnded, float]] = field(default_factory=dict)  # see `_looked`
     _heard: dict[str, RotationRequest] = field(default_factory=dict)  # what somebody waits for here, once it was heeded
     _asked: dict[str, tuple[RotationRequest, datetime]] = field(default_factory=dict)  # and since when, see `_next`
@@ -125,12 +127,11 @@ class Reconciler:
         )
         blocked = self.leases.blocked(entry)
         if blocked is not None:
-            followed = dependencies.clock.now() + timedelta(seconds=blocked)
-            return ReconcileResult(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
+            return left_to_holder(entry, dependencies.clock.now() + timedelta(seconds=blocked))
         record, entry, asked = await self._requested(context, entry, self.taken_up(entry, context))
         ask = foremost(unless_declined(record, ask), asked)
         record = record if ask is None or self._heard.get(credential.name) == ask else hurried(record, ask)
-        (record, rested), looked = self._looked(entry, record), False  # looked: at the consumer path
+        (record, rested), looked = self._looked(entry, record), self._briefly(credential.name)  # at the consumer path
         objects = gate.objection if gate else None
         while True:
             step = (objects and objects(record)) or _supplied(record, context)
@@ -169,6 +170,11 @@ class Reconciler:
             self._asked[name] = ask, since
             ask = replace(ask, at=min(ask.at, since))
         return next_step(context.credential, record, seen.now, ask, seen.shared, rested)
+
+    def _briefly(self, name: str) -> bool:
+        brief = name in self.brief
+        self.brief.discard(name)
+        return brief
 
     def _looked(self, entry: Entry, record: Record) -> tuple[Record, timedelta]:
         """The record with the looks of this process that found nothing ended, and how long it has rested since.
@@ -344,6 +350,11 @@ class Reconciler:
         if keep or entry.lease.holder == self.leases.holder:
             entry = await self._save(entry, record, release=True)
         return entry
+
+
+def left_to_holder(entry: Entry, until: datetime) -> ReconcileResult:
+    """Wait for another actor, which has the lease."""
+    return ReconcileResult(entry.record, Wait(until, held_by(entry.lease.holder, until)), held_by=entry.lease.holder)
 
 
 def held_by(holder: str, until: datetime) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,17 +14,29 @@ from anyio.abc import TaskGroup
 from rotator.engine.circuit_breakers import CircuitBreakers, Guard
 from rotator.engine.queues import TimerQueue, WorkQueue
 from rotator.engine.reconciler import ReconcileResult
+from rotator.engine.replicas import Replicas
 from rotator.ports import Clock
 from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.pause import on_at
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer, find, foremost, left_to_person
+from rotator.rotation.rotation_request import (
+    AT_REST,
+    RequestAnswer,
+    RotationRequest,
+    answer,
+    find,
+    foremost,
+    left_to_person,
+)
 from rotator.rotation.schedule import share
 from rotator.rotation.steps import Wait
 
 _AT_ONCE = timedelta(milliseconds=200)  # the shortest time between two reconciles of one name
 _IDLE_LOOKS = 50  # reconciles per second that find nothing to do; each costs about 3 ms of CPU, here and in Vault
 _ASKED = timedelta(seconds=2)  # between reconciles while a request waits
+_OTHERS = 15  # rounds between two looks at what another replica looks at first
+_HELD = 4  # rounds, while that replica works on it
+_SPARE = 0.05  # of a value's life may pass until what another replica has not done is done
 _SLOW = 1.0  # seconds; a longer reconcile waits for its target and no longer counts as a busy worker
 STOPPING = "the daemon is stopping"
 
@@ -112,6 +124,8 @@ class WorkerPool:
     moved: float = 0.0  # monotonic time of the last finished reconcile
     stopping: str = ""  # why no further reconcile begins
     left: Mapping[str, Record] = field(default_factory=dict)  # records of credentials that left the settings
+    replicas: Replicas = field(default_factory=Replicas)
+    later: timedelta = timedelta(seconds=30)  # what is due is left to that replica for so long
     unread: set[str] = field(init=False)  # names whose records were not read yet
     _queue: WorkQueue = field(default_factory=WorkQueue)
     _busy: dict[str, RunningReconcile] = field(default_factory=dict)
@@ -129,6 +143,13 @@ class WorkerPool:
             elif name in self.credentials:
                 self._queue.join(name, self.credentials[name].target, asked=name in self.asks)
         self.tick()
+
+    def meet(self, names: Collection[str]) -> None:
+        """Look at names that are new here: those of other replicas come last, and their consumer paths another time."""
+        ours = {name for name in names if self.replicas.looks_first(name)}
+        theirs = [name for name in names if name not in ours]
+        self.guard.reconciler.brief.update(theirs)
+        self.look_at(*sorted(ours), *theirs)
 
     def ask(self, name: str, ask: RotationRequest, *, patient: bool) -> PendingRequest:
         """Request a new value. The returned object gets the answer."""
@@ -164,7 +185,8 @@ class WorkerPool:
             self._dismiss(name, "it left the settings")
         self.unread |= credentials.keys() - before.keys()
         fresh = {name for name, each in credentials.items() if each != before.get(name) or each.target in changed}
-        self.look_at(*self._queue.empty(), *sorted(fresh | self.guard.mended(changed)))
+        self.look_at(*self._queue.empty())
+        self.meet(sorted(fresh | self.guard.mended(changed)))
 
     @asynccontextmanager
     async def aside(self, name: str) -> AsyncIterator[None]:
@@ -293,9 +315,30 @@ class WorkerPool:
         now = self.clock.now()
         if seen.record is not None:
             self.read_at[name] = now
-        latest = now + (_ASKED if self._answer(name, seen) else self._round * (0.75 + share(name) / 4))
-        until = max(now + _AT_ONCE, min(seen.wait.until or latest, latest))
-        self.timers.put(name, until, now, self.clock.monotonic())
+        asked = name in self.asks
+        longest = _ASKED if self._answer(name, seen) else self._round * (0.75 + share(name) / 4)
+        due, latest = seen.wait.until, now + longest
+        if not asked and not self.replicas.looks_first(name):
+            due, latest = self._after_others(name, seen, now, longest)
+        self.timers.put(name, max(now + _AT_ONCE, min(due or latest, latest)), now, self.clock.monotonic())
+
+    def _after_others(
+        self, name: str, seen: ReconcileResult, now: datetime, longest: timedelta
+    ) -> tuple[datetime | None, datetime]:
+        """When to look again at what another replica looks at first: when it is due, and at the latest."""
+        if self.replicas.works(seen.held_by):
+            return None, now + longest * _HELD
+        if seen.record is not None and seen.record.phase not in AT_REST:
+            return seen.wait.until, now + longest
+        life = self.credentials[name].lifetime
+        later = min(self.later, life * _SPARE) if life else self.later
+        return max(seen.wait.until, now) + later if seen.wait.until else None, now + longest * _OTHERS
+
+    def look_within_round(self, names: Iterable[str]) -> None:
+        """Look at these names within one round, spread over it, unless a look is due sooner."""
+        now, monotonic = self.clock.now(), self.clock.monotonic()
+        for name in names:
+            self.timers.hasten(name, now + self._round * share(name), now, monotonic)
 
     @property
     def _round(self) -> timedelta:

@@ -12,15 +12,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from rotator.ports import Conflict, Refused
+from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest
 from rotator.rotation.pause import FleetPause, FleetPauses, on_at
+from rotator.rotation.replica_share import Heartbeat
 from rotator.vault import journal_codec
 from rotator.vault.kv import Kv, undelete
 
@@ -158,6 +159,22 @@ class VaultFleet:
         if any(time.tzinfo is None for time in times):
             raise Refused(f"{self.place} cannot be read: a time in it has no zone")
         return read.version, found, {key: value for key, value in values.items() if key not in _OURS}
+
+
+async def heartbeats(kv: Kv) -> tuple[list[Heartbeat], datetime]:
+    """The heartbeats of all daemons, and Vault's time. Raises Transient, StoreRefused."""
+    folder, found = VaultPath(kv.node.mount, kv.node.path.rpartition("/")[0]), []
+    for name in [each for each in await kv.list(folder) if each != COMMANDS and not each.endswith("/")][:MOST]:
+        read = await kv.read(VaultPath(folder.mount, f"{folder.path}/{name}"))
+        if read.written_at is not None and read.values is not None:
+            names = read.values.get("in_flight")
+            in_flight = tuple(each for each in names if isinstance(each, str)) if isinstance(names, list) else ()
+            only_looks, holder = read.values.get("only_looks") == "true", str(read.values.get("holder", ""))
+            found.append(Heartbeat(name, read.written_at, in_flight, only_looks, holder))
+    now = kv.session.server_time
+    if now is None:
+        raise Transient("Vault tells no time")
+    return found, now
 
 
 async def remove_gone(kv: Kv) -> tuple[str, ...]:

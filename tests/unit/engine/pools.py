@@ -35,6 +35,7 @@ class FakeVisitor:
     inside: list[Credential] = field(default_factory=list)
     most: dict[str, int] = field(default_factory=dict)  # visits at once, by target
     forgotten: list[str] = field(default_factory=list)
+    brief: set[str] = field(default_factory=set)
 
     @property
     def leases(self) -> FakeVisitor:

@@ -15,11 +15,12 @@ from rotator.commands.status import look
 from rotator.observe.observers import Observers
 from rotator.ports import Transient
 from rotator.rotation.credential import VaultPath
+from rotator.rotation.replica_share import Heartbeat
 from rotator.rotation.secret import Secret
 from rotator.vault.kv import Kv
 from rotator.vault.login import token
 from rotator.vault.session import Session
-from rotator.vault.shared_documents import COMMANDS, GONE, remove_gone
+from rotator.vault.shared_documents import COMMANDS, GONE, heartbeats, remove_gone
 from rotator.vault.transport import VaultConnection
 from tests.kit.clock import QuickClock
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault
@@ -143,3 +144,21 @@ async def test_a_heartbeat_that_lands_in_an_older_vault_is_noticed(strict: bool)
         for _ in range(3):
             await kv.beat()
         assert told == [2]
+
+
+async def test_a_daemon_reads_what_the_others_told() -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    told = {
+        "busy": {"in_flight": ["bot", 7], "only_looks": "true"},
+        "idle": {"seen": "x", "in_flight": "no list"},
+        COMMANDS: {"seen": "x"},
+    }
+    with scripted_vault(documents={f"{NODE}/{name}": [values] for name, values in told.items()}) as vault:
+        vault.dates = {f"{NODE}/{name}": now for name in told}
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        found, at = await heartbeats(kv)
+        assert sorted(found, key=lambda each: each.instance) == [
+            Heartbeat("busy", now, ("bot",), only_looks=True),
+            Heartbeat("idle", now),
+        ]
+        assert abs(at - datetime.now(UTC)) < timedelta(minutes=1)
