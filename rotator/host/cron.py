@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from itertools import pairwise
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import anyio
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
+from rotator.host.time_zones import check_timezone
 from rotator.rotation.schedule import share
 
 _SETTLED = datetime(2024, 1, 1, tzinfo=UTC)  # where measuring the gaps of an expression starts; any time will do
@@ -79,17 +79,6 @@ class Cron:
     def spacing(self) -> tuple[timedelta, timedelta]:
         """The shortest and the longest time between two fires, found by looking at three years, splay left out."""
         return _spacing(self.expression, self.timezone)
-
-
-def check_timezone(name: str) -> str:
-    """The name, when it is a time zone. Raises ValueError with a suggestion."""
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        near = get_close_matches(name, available_timezones(), n=1)
-        hint = f"did you mean `{near[0]}`?" if near else "write it as Europe/Berlin, or UTC"
-        raise ValueError(f"there is no such time zone; {hint}") from None
-    return name
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
+from rotator.host.time_zones import check_timezone
 from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
 from rotator.settings.model import Target
@@ -213,7 +214,7 @@ def _share(value: object) -> float:
 
 
 def _cron(section: Section) -> Schedule:
-    from rotator.host.cron import Cron, check_timezone  # only here: it imports apscheduler
+    from rotator.host.cron import Cron  # only here: it imports apscheduler
 
     def read_zone(value: object) -> str:
         try:
