@@ -109,7 +109,7 @@ def _declined(line: Mapping[str, Any]) -> bool:
     if line.get("event") == "request.declined":
         return True
     answers = {verdict["answer"] for verdict in line.get("verdicts", ())}
-    return bool(answers) and answers <= {"in_grace", "held", "paused", "awaiting", "failed"}
+    return bool(answers) and answers <= {"in_grace", "not_open", "held", "paused", "awaiting", "failed"}
 
 
 _HANDED = "this command was ended; the daemon heard what was asked for and goes on with it, ask `rotate status`"

@@ -25,6 +25,7 @@ _EXITS = {
     RequestAnswer.AWAITING: Exit.HELD,
     RequestAnswer.PAUSED: Exit.HELD,
     RequestAnswer.IN_GRACE: Exit.UNDECIDED,
+    RequestAnswer.NOT_OPEN: Exit.UNDECIDED,
     RequestAnswer.OPEN: Exit.UNDECIDED,
 }
 _TOWARDS_PUBLICATION = frozenset(
@@ -152,7 +153,7 @@ def _said(actor: Actor, name: str, asked: PendingRequest, answer: RequestAnswer)
         return _failed(actor, name, record)
     current = record.current
     what = _live(current) if current else "nothing is live"
-    if answer is RequestAnswer.IN_GRACE:
+    if answer in (RequestAnswer.IN_GRACE, RequestAnswer.NOT_OPEN):
         since = f" since {current.at:%F %T}Z" if current else ""
         reason = asked.refused or in_grace(actor.settings.credentials[name], record, actor.clock.now())
         return f"nothing was begun: {reason}; {what}{since}"

@@ -10,9 +10,12 @@ from rotator.commands.rotate import BUSY, DONE, FAILED, HELD
 from rotator.engine.context import SuppliedValue
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict, Refused, SupportsSupply
+from rotator.rotation.admission import by_calendar
+from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.secret import Secret
+from rotator.rotation.wording import when
 
 _SOON = 1.0  # seconds between two tries while another process has the lease
 PATIENCE = 90.0  # seconds to wait for the lease, and for the target to accept the value
@@ -25,7 +28,7 @@ async def supply(
     credential = actor.settings.credentials[name]
     if not isinstance(actor.dependencies(credential).provider, SupportsSupply):
         raise Refused(f"{credential.kind} makes its own values; ask for a new one with: rotate now {name}")
-    if objection := _objection((await actor.journal.load(name)).record):
+    if objection := _objection(credential, (await actor.journal.load(name)).record, actor.clock.now()):
         raise Refused(objection)
     await actor.worker_pool.guard.control(credential)
     ask, supplied = RotationRequest(actor.clock.now(), by), SuppliedValue(value, expires_at)
@@ -53,10 +56,11 @@ async def _visit(actor: Actor, name: str, ask: RotationRequest, supplied: Suppli
         return None
 
 
-def _objection(record: Record | None) -> str:
+def _objection(credential: Credential, record: Record | None, now: datetime) -> str:
     """Why no value can be supplied now."""
     if record is None or record.phase is Phase.SETTLED:
-        return ""
+        no = by_calendar(credential, record or Record(""), now)
+        return f"{no.reason}; no rotation begins before {when(no.until)}" if no else ""
     if record.phase is Phase.AWAITING:
         return f"it does not wait for a value: {record.awaiting}" if record.candidate else ""
     if record.phase is Phase.HELD and record.held:

@@ -16,9 +16,10 @@ from rotator.engine.queues import TimerQueue, WorkQueue
 from rotator.engine.reconciler import ReconcileResult
 from rotator.engine.replicas import Replicas
 from rotator.ports import Clock
+from rotator.rotation.admission import not_now
 from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.pause import on_at
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.record import Phase, Record, Trigger
 from rotator.rotation.rotation_request import (
     AT_REST,
     RequestAnswer,
@@ -59,9 +60,11 @@ class PendingRequest:
     wait: Wait | None = None  # until when it cannot be answered
     closed: str = ""  # why it gets no answer from this process
     hopeless: bool = False  # closed because the credential cannot be reconciled
+    barred: bool = False  # it is taken up, and its rotation may not begin now
 
-    def hears(self, record: Record, paused: Pause | None = None) -> bool:
-        """Take the record; returns whether it answers the request. `paused`: a pause of many credentials."""
+    def hears(self, record: Record, paused: Pause | None = None, *, barred: bool = False) -> bool:
+        """Take the record; returns whether it answers the request. `paused`: a pause of many credentials. `barred`:
+        no rotation may begin now."""
         said, taken_up = answer(record, self.ask, paused), find(record, self.ask.id)
         if self.ask.id and taken_up is None and said not in (RequestAnswer.DONE, RequestAnswer.PUBLISHED):
             said = RequestAnswer.OPEN
@@ -71,10 +74,9 @@ class PendingRequest:
         if record.hampered and (waits or (said is RequestAnswer.OPEN and (taken_up or not self.ask.id))):
             said = RequestAnswer.AWAITING
         self.refused = taken_up.refused if taken_up else ""
-        self.record, self.answer = (
-            record,
-            RequestAnswer.IN_GRACE if self.refused and said is RequestAnswer.OPEN else said,
-        )
+        if self.refused and said is RequestAnswer.OPEN:
+            said = RequestAnswer.IN_GRACE if record.phase is Phase.PUBLISHED else RequestAnswer.NOT_OPEN
+        self.record, self.answer, self.barred = record, said, bool(barred and taken_up and not self.ask.emergency)
         return self.answer is not RequestAnswer.OPEN and not self.in_grace
 
     @property
@@ -84,9 +86,10 @@ class PendingRequest:
 
     @property
     def waits(self) -> bool:
-        """Whether it cannot be answered before a grace is over, its own or an earlier one."""
-        before = self.record is not None and self.record.phase is Phase.PUBLISHED and self.answer is RequestAnswer.OPEN
-        return self.in_grace or (before and not self.ask.emergency)
+        """Whether it cannot be answered before a grace is over, its own or an earlier one, or before it may begin."""
+        before = self.record is not None and self.record.phase is Phase.PUBLISHED
+        before = (before and not self.ask.emergency) or self.barred
+        return self.in_grace or (before and self.answer is RequestAnswer.OPEN)
 
     def close(self, reason: str, *, hopeless: bool = False) -> None:
         """Close it without an answer."""
@@ -348,8 +351,11 @@ class WorkerPool:
     def _answer(self, name: str, seen: ReconcileResult) -> bool:
         """Answer requests. Returns whether one still waits for something that may happen at any time."""
         asks, put_off = self.asks.pop(name, []), name in self.guard.put_off
-        paused = on_at(self.credentials[name].paused, self.clock.now())
-        left = [asked for asked in asks if not (seen.record and asked.hears(seen.record, paused))]
+        credential, record, now = self.credentials[name], seen.record, self.clock.now()
+        paused = on_at(credential.paused, now)
+        rests = asks and record is not None and record.phase is Phase.SETTLED
+        barred = bool(record and rests and not_now(credential, record, now, Trigger.ASKED))
+        left = [asked for asked in asks if not (record and asked.hears(record, paused, barred=barred))]
         for asked in asks:
             asked.wait = seen.wait if put_off or asked.waits else None
             if asked not in left:

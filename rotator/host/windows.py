@@ -13,7 +13,10 @@ from rotator.host.time_zones import check_timezone, moment
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
-_BEFORE, _AHEAD = 9, 24  # days looked at around a moment: a week and more, also where a change of clocks eats an opening
+_BEFORE, _AHEAD = (
+    9,
+    24,
+)  # days looked at around a moment: a week and more, also where a change of clocks eats an opening
 _SURVEYED = date(2024, 1, 1)  # where measuring the gaps of a window starts; any day will do
 _SURVEY = 3 * 366
 _HORIZON = 20_000  # lists of openings that are kept: one a day for each window that settings name

@@ -155,6 +155,8 @@ _TIMES: tuple[tuple[str, str, Callable[[State], datetime | None]], ...] = (
     ("held", "Since when the credential is held, until a person decides.", lambda state: state.held_at),
     ("awaiting", "Since when the credential waits for a person's work.", lambda state: state.awaiting_at),
     ("paused", "Since when an operator keeps it from being rotated.", lambda state: state.paused_at),
+    ("waits_for_window", "When a rotation begins that is due and waits for a window.", lambda state: state.waits_until),
+    ("outside_window", "When the latest rotation began in spite of its calendar.", lambda state: state.outside_at),
     ("accepted", "When this process last saw the published value accepted.", lambda state: state.accepted_at),
 )
 _COUNTS: tuple[tuple[str, str, Callable[[State], float]], ...] = (

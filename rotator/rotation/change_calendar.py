@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from rotator.rotation.wording import when
-
 
 class Window(Hashable, Protocol):
     """A pure rule that says when rotations may begin. `str` of it names its times. It opens again and again."""
@@ -49,7 +47,7 @@ class Freeze:
         return all(labels.get(key) == value for key, value in self.labels.items())
 
     def __str__(self) -> str:
-        return f"freeze {self.name} from {when(self.begins)} until {when(self.until)}: {self.why}"
+        return f"freeze {self.name} from {self.begins:%F %T}Z until {self.until:%F %T}Z: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,8 @@ class Calendar:
 
     def closed(self, now: datetime) -> str:
         """Why nothing may begin at `now`, in words; empty: it may."""
-        if on := self._on(now):
-            freeze = max(on, key=lambda each: each.until)
-            return f"freeze {freeze.name} until {when(freeze.until)}: {freeze.why}"
+        if freeze := self.frozen(now):
+            return f"freeze {freeze.name} until {freeze.until:%F %T}Z: {freeze.why}"
         if self.window is None or self.window.opened_at(now):
             return ""
         return f"outside its window {self.window}"
@@ -71,8 +68,8 @@ class Calendar:
     def next_open(self, now: datetime) -> datetime:
         """The first moment from `now` on that is inside the window and outside every freeze."""
         at = self._window_from(now)
-        while on := self._on(at):  # at most once for each freeze: its end is behind us then
-            at = self._window_from(max(each.until for each in on))
+        while freeze := self.frozen(at):  # at most once for each of them: its end is behind us then
+            at = self._window_from(freeze.until)
         return at
 
     def opened_at(self, now: datetime) -> datetime | None:
@@ -81,8 +78,10 @@ class Calendar:
         opened = self.window.opened_at(now) if self.window else None
         return None if self.closed(now) else max((x for x in (*ends, opened) if x), default=None)
 
-    def _on(self, now: datetime) -> list[Freeze]:
-        return [each for each in self.freezes if each.begins <= now < each.until]
+    def frozen(self, now: datetime) -> Freeze | None:
+        """The freeze that is on; of several, the one that ends last."""
+        on = (each for each in self.freezes if each.begins <= now < each.until)
+        return max(on, key=lambda each: each.until, default=None)
 
     def _window_from(self, at: datetime) -> datetime:
         return self.window.next_open(at) if self.window else at

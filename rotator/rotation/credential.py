@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from rotator.rotation.change_calendar import ALWAYS, Calendar
 from rotator.rotation.schedule import Every, Schedule
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Credential(Generic[Options]):
     # a default that a later version adds must not rotate anything.
     rotating_options: Mapping[str, object] = field(default_factory=dict)
     identified: bool = True  # whether values of its kind say whose they are: only such a value can be adopted
+    calendar: Calendar = ALWAYS  # when a rotation may begin
     paused: Pause | None = None  # a pause of many credentials, from its document in Vault
 
     @cached_property

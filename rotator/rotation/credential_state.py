@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from rotator.rotation import pause, triggers
 from rotator.rotation.adoption import taken_over
-from rotator.rotation.credential import Credential
+from rotator.rotation.change_calendar import ALWAYS
+from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.explanation import coming
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.troubles import (
@@ -26,6 +28,7 @@ from rotator.rotation.troubles import (
     revoke_by,
     told,
     troubles,
+    waits_for_calendar,
 )
 
 __all__ = ["GRAVEST_EXIT", "GRAVITY", "Headline", "Observed", "Severity", "State", "Trouble", "pass_exit", "state"]
@@ -73,6 +76,9 @@ class State:
     awaiting_at: datetime | None = None  # since when it waits for a person
     paused_at: datetime | None = None  # since when an operator pauses it
     operator_pause: str = ""  # who paused it, until when, and why
+    waits_for: str = ""  # the window or the freeze that a due rotation waits for
+    waits_until: datetime | None = None  # when that rotation begins
+    outside_at: datetime | None = None  # when the latest rotation began in spite of the calendar, and no emergency
     left_alone: str = ""  # why its target, its minter or Vault is not called now
     holder: str = ""  # the process that has the lease
     lease: str = ""  # in words: who has the lease, and what we wait for
@@ -122,14 +128,22 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         held_at=known.held.at if known.held else None,
         hold=known.held.reason.value if known.held else "",
         awaiting_at=min(_awaiting(known), default=None),
-        paused_at=by_hand.at if by_hand else None,
-        operator_pause=pause.words(by_hand) if by_hand else "",
         left_alone=observed.left_alone,
         holder=observed.holder,
         lease=observed.lease,
         asked=observed.asked,
         labels=credential.labels,
+        **_kept_back(credential, known, now, by_hand),
     )
+
+
+def _kept_back(credential: Credential, record: Record, now: datetime, by_hand: Pause | None) -> dict[str, Any]:
+    """What a pause and the calendar keep from beginning, and what began all the same."""
+    paused = {"paused_at": by_hand.at, "operator_pause": pause.words(by_hand)} if by_hand else {}
+    not_open = waits_for_calendar(credential, record, now) if credential.calendar is not ALWAYS else None
+    waits = {"waits_for": not_open.reason, "waits_until": not_open.until} if not_open else {}
+    outside = record.requested_at if record.in_spite_of and not record.emergency else None
+    return {**paused, **waits, "outside_at": outside}
 
 
 def _awaiting(record: Record) -> Iterator[datetime]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from rotator.rotation import left_to_date, lost_value, retirement, triggers
-from rotator.rotation.admission import NotNow, not_now
+from rotator.rotation.admission import NotNow, by_calendar, in_spite_of, not_now
 from rotator.rotation.credential import Credential, Limits
 from rotator.rotation.mint_attempts import may_mint, minted
 from rotator.rotation.pause import pause_on, words
@@ -19,7 +19,7 @@ from rotator.rotation.phases import (
     UndoingState,
     VerifiedState,
 )
-from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Trigger
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, dooms, foremost, wanted
 from rotator.rotation.steps import (
     Act,
@@ -132,7 +132,8 @@ def _holds_up(
     if credential.retire.gives_way and record.failures > 1 and ask and ask.emergency and wanted(record, ask):
         return record.phase is Phase.CONDEMNED
     due = triggers.next_due(credential, record) if credential.retire.gives_way and not leaked else None
-    return due is not None and due <= _judging(record, now, shared) and not pause_on(credential, record, now)
+    clock = _judging(record, now, shared)
+    return due is not None and due <= clock and not not_now(credential, record, now, Trigger.AGED, clock)
 
 
 def _swept_in_vain(record: Record) -> bool:
@@ -172,7 +173,7 @@ def _settled(
     reason, detail = hit
     asked = ask if wanted(record, ask) else None
     emergency = bool(asked and asked.emergency)
-    if (no := not_now(credential, record, now, reason)) and not emergency:
+    if (no := not_now(credential, record, now, reason, clock)) and not emergency:
         return _idle(credential, record, now, no)
     limits = credential.limits
     if (left := record.landing(limits.settle, shared)) is not None:
@@ -183,7 +184,8 @@ def _settled(
         last = f"; last: {record.failure.said}" if record.failure else ""
         text = f"{count} {kind} in {day}, {limits.mints_per_day} allowed{last}"
         return Hold(HoldReason.MINT_BUDGET, text, emergency)
-    return Request(reason, detail, asked.by if asked else "", emergency)
+    spite = in_spite_of(credential, record, clock, emergency=emergency)
+    return Request(reason, detail, asked.by if asked else "", emergency, spite)
 
 
 def _judging(record: Record, now: datetime, shared: datetime) -> datetime:
@@ -203,7 +205,11 @@ def _idle(
         return Wait(ends_at, "the predecessor is expected to end then, by its own date")
     if no:
         return Wait(due, no.reason)
-    return Wait(due - ahead, f"due at {when(due)}") if due else Wait(None, "never due by its schedule")
+    if due is None:
+        return Wait(None, "never due by its schedule")
+    if (no := by_calendar(credential, record, due)) and no.until:
+        return Wait(no.until - ahead, f"due at {when(due)}, and to begin at {when(no.until)}: {no.reason}")
+    return Wait(due - ahead, f"due at {when(due)}")
 
 
 def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) -> Wait | None:

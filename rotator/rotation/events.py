@@ -150,6 +150,7 @@ class Requested:
     since: datetime | None = None  # earlier mints no longer count, by either clock
     told: datetime | None = None  # the time by Vault's clock, if it told the time
     value: str = ""  # the published value so far: accepted, refused, unknown, lost; empty: there is none
+    in_spite_of: str = ""  # what the calendar says against it, and why it begins all the same
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,7 @@ def explain(
         yield f"Asked for and not taken up yet: {observed.asked}."
     if by_hand := pause.pause_on(credential, known, now):
         yield f"P{pause.words(by_hand)[1:]}."
+    yield from _calendar(credential, now)
     if known.failure:
         yield f"Last failure, {when(known.failure.at)}: {known.failure.said}."
     if observed.left_alone:
@@ -276,6 +277,8 @@ def _rotation(credential: Credential, record: Record) -> Iterator[str]:
         yield f"{record.undo.by} takes the rotation before back since {when(record.undo.at)}."
     elif record.requested_at and record.why:
         yield f"Rotation {record.rotation} was requested at {when(record.requested_at)} because {_because(record)}."
+    if record.in_spite_of:
+        yield f"Rotation {record.rotation} began in spite of the calendar: {record.in_spite_of}."
     if record.phase is Phase.PUBLISHED and record.predecessor and record.current and not record.emergency:
         since, promised = retirement.grace_from(record, record.current), record.grace_ends
         until = retirement.earliest(credential.retire, since, emergency=False, promised=promised)
@@ -284,6 +287,17 @@ def _rotation(credential: Credential, record: Record) -> Iterator[str]:
     told = told or any(each.reason == record.evidence for each in record.left)
     if record.evidence and not told and record.phase in (Phase.PUBLISHED, Phase.CONDEMNED, Phase.SETTLED):
         yield f"{'It may not go yet' if record.phase is Phase.PUBLISHED else 'Evidence'}: {record.evidence}."
+
+
+def _calendar(credential: Credential, now: datetime) -> Iterator[str]:
+    """When a rotation may begin, where that is not always."""
+    calendar = credential.calendar
+    if window := calendar.window:
+        opens = "which is open" if window.opened_at(now) else f"which opens at {when(window.next_open(now))}"
+        yield f"A rotation may begin in its window {window}, {opens}."
+    for freeze in calendar.freezes:
+        if now < freeze.until:
+            yield f"None may begin in the {freeze}."
 
 
 def _because(record: Record) -> str:

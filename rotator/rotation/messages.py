@@ -36,7 +36,7 @@ class Message:
 _I, _W, _E = EventSeverity.INFO, EventSeverity.WARNING, EventSeverity.ERROR
 
 _WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
-    ev.Requested: ("rotation.requested", _I, "rotation {rotation} begins: {detail}{replaces}"),
+    ev.Requested: ("rotation.requested", _I, "rotation {rotation} begins: {detail}{replaces}{spite}"),
     ev.Escalated: ("rotation.escalated", _W, "rotation {rotation} is an emergency now, asked by {asked_by}"),
     ev.Staged: ("candidate.staged", _I, "{token} minted and staged"),
     ev.MintLost: ("mint.lost", _W, "{mint_name}: {reason}"),
@@ -110,6 +110,8 @@ def describe(before: Record, event: ev.Event, after: Record) -> Message:
         around["asked"] = f"; asked by {event.by}"
     if isinstance(event, ev.Requested) and event.value:
         around["replaces"] = f"; {_REPLACES[event.value]}"
+    if isinstance(event, ev.Requested) and event.in_spite_of:
+        severity, around["spite"] = EventSeverity.WARNING, f"; {event.in_spite_of}"
     if isinstance(event, ev.Burned) and event.left:
         around["left_over"] = f"; {event.left}"
     if isinstance(event, ev.Burned) and event.lost:
@@ -141,6 +143,7 @@ def _around(before: Record, after: Record) -> dict[str, object]:
         "mint_name": before.mint_name,
         "apart": "",
         "replaces": "",
+        "spite": "",
         "cut_off": "",
         "left_over": "",
         "asked": "",

@@ -97,6 +97,7 @@ def requested(record: Record, event: ev.Requested) -> Record:
         policy=event.policy,
         requested_at=event.at,
         requested_told=event.told,
+        in_spite_of=event.in_spite_of,
         evidence="",
         retry_at=None,
         **authorise(record, event.at, sends=1, emergency=event.emergency),

@@ -62,6 +62,14 @@ class PublishedValue:
     reused: bool = False  # adopted, or put back by an undo: not the new value that `rotate now` asks for
     refused_at: datetime | None = None  # of a predecessor: since when the target refuses it, if it is dead already
 
+    @property
+    def life(self) -> timedelta | None:
+        """How long it lives, from its making or its publication; None: it has no date."""
+        if self.token.expires_at is None:
+            return None
+        began = min(self.at, self.token.issued_at or self.at)  # a clock may have been ahead
+        return max(self.token.expires_at - began, timedelta())
+
 
 @dataclass(frozen=True, slots=True)
 class Unended:
@@ -153,6 +161,7 @@ class RecordFacts:
     stem: str = ""  # every mint name of this credential starts with it
     requested_at: datetime | None = None
     requested_told: datetime | None = None  # the same by Vault's clock alone, where it told
+    in_spite_of: str = ""  # what the calendar said against the latest rotation, and why it began all the same
     sends: int = 0  # mint requests authorised in this rotation
     sent_at: datetime | None = None  # when the last of them was authorised, or was given up waiting for
     mints: tuple[datetime, ...] = ()  # mint requests authorised of late, over all rotations but emergencies

@@ -72,6 +72,11 @@ def earliest(
     return max(published_at + policy.after, promised or published_at)
 
 
+def longest_grace(policy: Retirement) -> timedelta:
+    """How long a predecessor may stay after publication, at most."""
+    return policy.deadline if policy.quiet is not None and policy.deadline is not None else policy.after
+
+
 def judge(
     policy: Retirement,
     published_at: datetime,

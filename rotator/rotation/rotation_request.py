@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from rotator.rotation import events as ev
 from rotator.rotation import left_to_date, retirement
+from rotator.rotation.admission import by_calendar
 from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.events import Released
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
@@ -38,6 +39,7 @@ class RequestAnswer(StrEnum):
     HELD = "held"
     AWAITING = "awaiting"  # a person must act first
     PAUSED = "paused"  # an operator paused the credential
+    NOT_OPEN = "not_open"  # refused: the calendar does not let a rotation begin now
 
 
 AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # here only a new rotation answers a request
@@ -130,7 +132,14 @@ def objection(credential: Credential, record: Record, request: OperatorRequest, 
         return words(pause)
     if record.phase is Phase.PUBLISHED and not request.patient:
         return in_grace(credential, record, now)
-    return ""
+    return "" if request.patient or record.phase not in AT_REST else not_open(credential, record, now)
+
+
+def not_open(credential: Credential, record: Record, now: datetime) -> str:
+    """Why and until when the calendar does not let a rotation begin, and what does, in words; empty: it may begin."""
+    no = by_calendar(credential, record, now)
+    until = f", so not before {no.until:%F %T}Z" if no and no.until else ""
+    return f"{no.reason}{until}; --wait waits for that and rotates then, --emergency does not wait" if no else ""
 
 
 def in_grace(credential: Credential, record: Record, now: datetime) -> str:

@@ -56,6 +56,7 @@ class FractionOfLife:
 
 STEP_CAP = timedelta(seconds=30)
 ROTATION_CAP = timedelta(hours=1)
+_PROOF_CAP = timedelta(minutes=5)
 _RETRY_AFTER_CAP = timedelta(hours=1)
 
 
@@ -64,6 +65,16 @@ def step_pause(failures: int, name: str, retry_after: float | None) -> timedelta
     delay = min(STEP_CAP, timedelta(seconds=2 ** min(failures, 10)) / 2)
     asked = min(_RETRY_AFTER_CAP, timedelta(seconds=retry_after or 0))
     return max(_spread(delay, failures, name), asked)
+
+
+def retry_room(life: timedelta) -> timedelta:
+    """The time of a value's life that is left for trying a rotation again. It must fit into short lives as well."""
+    return min(ROTATION_CAP, life / 10)
+
+
+def proof_room(life: timedelta) -> timedelta:
+    """The time of a value's life that is left for the proof before publishing."""
+    return min(_PROOF_CAP, life / 100)
 
 
 def rotation_pause(failures: int, name: str) -> timedelta:

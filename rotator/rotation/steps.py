@@ -25,6 +25,7 @@ class Request:
     detail: str
     asked_by: str = ""
     emergency: bool = False
+    in_spite_of: str = ""  # what the calendar says against it, and why it begins all the same
     effect: ClassVar[bool] = False
 
 

@@ -128,11 +128,9 @@ def _latest(schedule: Schedule, name: str) -> _Latest:
 
 def expires_soon_at(current: PublishedValue | None) -> datetime | None:
     """From when on the published value counts as expiring; None: it has no date."""
-    if current is None or current.token.expires_at is None:
+    if current is None or current.token.expires_at is None or current.life is None:
         return None
-    began = min(current.at, current.token.issued_at or current.at)  # a clock may have been ahead
-    life = max(current.token.expires_at - began, timedelta())
-    return current.token.expires_at - min(life * _MARGIN, _MARGIN_CAP)
+    return current.token.expires_at - min(current.life * _MARGIN, _MARGIN_CAP)
 
 
 def next_due(credential: Credential, record: Record) -> datetime | None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.rotation import adoption, left_to_date, lost_value, pause, retirement, triggers
+from rotator.rotation import admission, adoption, left_to_date, lost_value, pause, retirement, triggers
 from rotator.rotation.credential import Credential
 from rotator.rotation.phases import AwaitingState
 from rotator.rotation.record import Phase, Record
+from rotator.rotation.rotation_request import as_rotation_request
 from rotator.rotation.wording import mended, when
 
 _UNDER_WAY = frozenset(
@@ -33,7 +34,7 @@ def living(record: Record, now: datetime) -> frozenset[str]:
 
 
 def due_since(credential: Credential, record: Record, now: datetime) -> datetime | None:
-    """Since when an unpublished successor is due; None: none is due, or an operator paused the credential."""
+    """Since when an unpublished successor is due and could begin; None: none is, or a pause or the calendar says no."""
     if record.phase in (Phase.SETTLED, Phase.CONDEMNED) and pause.pause_on(credential, record, now):
         return None
     times = [triggers.next_due(credential, record)]
@@ -42,7 +43,19 @@ def due_since(credential: Credential, record: Record, now: datetime) -> datetime
         times.append(record.requested_at)
     if record.current and record.requested_at and record.requested_at < record.current.at:
         times = times[:1]  # that request was answered
-    return min((time for time in times if time and time <= now), default=None)
+    since = min((time for time in times if time and time <= now), default=None)
+    if since is None or record.phase not in _UNDER_WAY:
+        return since and admission.could_begin(credential, record, since, now)
+    began = record.requested_at or now
+    return admission.could_begin(credential, record, since, began) or began
+
+
+def waits_for_calendar(credential: Credential, record: Record, now: datetime) -> admission.NotNow | None:
+    """What the calendar says against a rotation that is due; None: nothing, or none is due."""
+    due = record.phase is Phase.SETTLED and (
+        triggers.due(credential, record, now, as_rotation_request(record.asked) if record.asked else None)
+    )
+    return admission.by_calendar(credential, record, now) if due else None
 
 
 def revoke_by(credential: Credential, record: Record) -> datetime | None:
@@ -101,6 +114,8 @@ class Headline(StrEnum):
     STALE = "out of date"
     LEFT_ALONE = "paused"
     FIRST = "first rotation"
+    FROZEN = "frozen"
+    NOT_OPEN = "waits for window"
     UNSEEN = "not seen yet"
     ROTATING = "rotating"
     IN_GRACE = "in grace"
@@ -310,7 +325,15 @@ def _missing(credential: Credential, record: Record, now: datetime, observed: Ob
         yield Trouble(Headline.FIRST, Severity.WATCH, "nothing was published yet")
 
 
+def _not_open(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    """Nothing is wrong, unless the value would expire before the calendar lets its successor begin."""
+    if (no := waits_for_calendar(credential, record, now)) and no.until:
+        word = Headline.FROZEN if credential.calendar.frozen(now) else Headline.NOT_OPEN
+        mark = Severity.WATCH if no.until < credential.calendar.next_open(now) else Severity.FINE
+        yield Trouble(word, mark, f"due, and to begin at {when(no.until)}: {no.reason}")
+
+
 _CHECKS: tuple[_Check, ...] = (
     *(_held, _awaiting, _refused, _lost, _expired, _hampered, _by_hand, _overdue, _late),
-    *(_doubted, _unproven, _paused_by_hand, _failing, _stale, _left_alone, _missing),
+    *(_doubted, _unproven, _paused_by_hand, _failing, _stale, _left_alone, _missing, _not_open),
 )

@@ -47,6 +47,7 @@ from rotator.settings.sections import (
 from rotator.settings.table_reader import FaultList, Section, dotted
 from rotator.settings.targets import KindDescription, read_target
 from rotator.settings.timing_checks import clashes, spacing, timeout_clash
+from rotator.settings.windows import read_freeze
 
 __all__ = [
     "Audit",
@@ -124,7 +125,9 @@ def _load(
     known = {kind.family for kind in kinds.values()}
     families = {name: str(section.table.get("kind")) for name, section in sections.items()}
     families = {name: family for name, family in families.items() if family in known}
-    known_ones = Known(targets, families, kinds, vault.mount, troubles)
+    freezes = [read_freeze(section, name) for name, section in joined.named["freezes"].items()]
+    covering = tuple(each for each in freezes if each)
+    known_ones = Known(targets, families, kinds, vault.mount, troubles, covering)
     found = _credentials(joined, known_ones, fault_list) if credentials else {}
     _check_timeouts(joined, daemon, vault, targets)
     _check_together(joined, daemon, vault, kinds, found)
@@ -137,7 +140,7 @@ def _load(
     if fault_list.faults:
         raise SettingsError(fault_list.faults)
     sound = {name: target for name, target in targets.items() if target is not None}
-    return Settings(vault, daemon, sound, found, joined.files, joined.digest, status, audit, *heard)
+    return Settings(vault, daemon, sound, found, joined.files, joined.digest, status, audit, *heard, covering)
 
 
 def _absent(joined: files.Joined, fault_list: FaultList) -> Section:

@@ -6,12 +6,13 @@ timing_checks.py says whether the times can hold together.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
 from rotator.host.time_zones import check_timezone
+from rotator.rotation.change_calendar import ALWAYS, Calendar, Freeze
 from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
 from rotator.settings.model import Target
@@ -23,28 +24,26 @@ from rotator.settings.parsers import (
     one_of,
     quoted,
     real,
-    sort_of,
     span,
     spell,
     suggest,
     text,
     vault_path,
     whole,
-    word,
 )
 from rotator.settings.table_reader import Section
 from rotator.settings.targets import KindDescription, changed, own_options, read_options
 from rotator.settings.timing_checks import fitting_grace, quickened
+from rotator.settings.windows import EVERY_HOUR, read_labels, window
 
 T = TypeVar("T")
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
-_LABEL = re.compile(r"[A-Za-z0-9]?[A-Za-z0-9 ._/@:-]{0,63}")
 _SCHEDULES = ("every", "cron", "fraction")
 _DESCRIPTION = ("rotation", "provider_id", "issued_at", "expires_at")  # published beside the value
 _DEFAULTABLE = (
     *("target", "kind", "mount", "key", *_SCHEDULES, "timezone", "jitter", "lifetime", "retire", "on_foreign"),
-    *("describe", "labels", "limits"),
+    *("describe", "labels", "limits", "window"),
 )
 _NEVER = "none"
 
@@ -59,8 +58,10 @@ class Known:
         kinds: Mapping[str, KindDescription],
         mount: str,
         troubles: Mapping[str, str],
+        freezes: Iterable[Freeze] = (),
     ) -> None:
         """`troubles`: why a kind that exists cannot be used."""
+        self.freezes = tuple(freezes)
         self.targets = targets
         self.families = families
         self.kinds = kinds
@@ -95,6 +96,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
     lifetime = _life(section, kind)
     schedule = _schedule(section, defaults)
     options = read_options(section, kind.options) if kind else None
+    labels = section.take("labels", read_labels, {})
     credential = Credential(
         name=name,
         kind=kind.name if kind else "",
@@ -109,7 +111,8 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         limits=read_limits(section, home, kind, options),
         on_foreign=section.take("on_foreign", one_of(OnForeign), OnForeign.HOLD),
         describe=section.take("describe", flag, True),
-        labels=section.take("labels", _labels, {}),
+        labels=labels,
+        calendar=_calendar(section, home, known.freezes, labels),
         options=options,
         identified=kind is not None and kind.identifies,
         rotating_options=changed(options, kind.non_rotating_options) if kind and options else {},
@@ -167,14 +170,14 @@ def _key(value: object) -> str:
     return str(value)
 
 
-def _labels(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise WrongValueError(f'must be a table such as {{team = "web"}}, not {sort_of(value)}')
-    for label, given in value.items():
-        word(label)
-        if not isinstance(given, str) or not _LABEL.fullmatch(given):
-            raise WrongValueError(f"`{label}` must be a string of up to 64 letters, digits, blanks and . _ / @ : -")
-    return dict(value)
+def _calendar(section: Section, home: Target | None, freezes: Iterable[Freeze], labels: Mapping[str, str]) -> Calendar:
+    """The nearest window counts: the credential's own, else that of its target, else that of [defaults]."""
+    section.known.add("window")
+    inherited = home.window if home and not section.has("window") else None
+    found = inherited or section.take("window", window, EVERY_HOUR)
+    covering = tuple(each for each in freezes if each.covers(labels))
+    hours = None if found == EVERY_HOUR else found
+    return Calendar(hours, covering) if hours or covering else ALWAYS
 
 
 def _schedule(section: Section, defaults: Section | None) -> Schedule:

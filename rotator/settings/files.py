@@ -18,7 +18,7 @@ from rotator.settings.table_reader import FaultList, Section, SettingsFile, dott
 
 DEFAULT = Path("/etc/rotator/rotator.toml")
 SINGLE = ("vault", "daemon", "defaults", "status", "audit", "ping", "tracing")
-NAMED = ("targets", "credentials", "hooks")
+NAMED = ("targets", "credentials", "hooks", "freezes")
 _LARGEST = 8 * 1024 * 1024  # bytes: ten thousand credentials are less than one million
 _DEEPEST = 32  # parts of a key or header; reading one of thousands takes tomllib a time that grows with their square
 _PIECE = re.compile(

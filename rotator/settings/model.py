@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rotator.host.proxy import Proxy
+from rotator.rotation.change_calendar import Freeze, Window
 from rotator.rotation.credential import Credential
 from rotator.rotation.secret import SecretRef
 
@@ -203,6 +204,7 @@ class Target:
     minter: Minter | None = None
     in_flight: int = 2  # rotations at once on this target
     settle: timedelta = timedelta(seconds=10)  # a change takes effect within this time
+    window: Window | None = None  # in which rotations of its credentials may begin, unless they name their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,3 +222,4 @@ class Settings:
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     ping: Ping | None = None
     tracing: Tracing | None = None
+    freezes: tuple[Freeze, ...] = ()

@@ -30,6 +30,7 @@ from rotator.settings.parsers import (
 )
 from rotator.settings.secret_files import secret_ref
 from rotator.settings.table_reader import Section
+from rotator.settings.windows import window
 
 S = TypeVar("S")
 _ABSENT = object()
@@ -206,6 +207,7 @@ def read_target(
     kind = section.need("kind", lambda value: _family(value, families, troubles), "", example)
     in_flight = section.take("in_flight", whole(1, 64), 2)
     settle = section.take("settle", span(timedelta(0), timedelta(minutes=10)), timedelta(seconds=10))
+    hours = section.take("window", window, None)
     minter = read_minter(section) if _wants_minter(families.get(kind)) else None
     if kind not in families:
         return None  # without a kind, the other keys cannot be checked
@@ -221,7 +223,7 @@ def read_target(
     section.finish()
     if config is None or not section.sound:
         return None
-    return Target(name, kind, config, minter, in_flight, settle)
+    return Target(name, kind, config, minter, in_flight, settle, hours)
 
 
 def _wants_minter(kind: KindDescription | None) -> bool:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
+from rotator.rotation.change_calendar import Window
 from rotator.rotation.credential import Credential, Limits, Retirement
-from rotator.rotation.schedule import ROTATION_CAP, Every, FractionOfLife
+from rotator.rotation.retirement import longest_grace
+from rotator.rotation.schedule import Every, FractionOfLife, Schedule, proof_room, retry_room
 from rotator.settings.model import DaemonConfig
 from rotator.settings.parsers import spell
 
 _DAY = timedelta(days=1)
 _ROTATIONS = 3  # regular ones in the day of a value that ends by itself: the budget of six leaves room for failures
-_PROBE_CAP = timedelta(minutes=5)
 _LEASE_SLACK = timedelta(seconds=5)
 _FEWEST_TICKS = 10
+_SETTLED = datetime(2024, 1, 1, tzinfo=UTC)  # where fires are looked at from; any time will do
+_FIRES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,28 @@ def clashes(credential: Credential, daemon: DaemonConfig) -> Iterator[Clash]:
     yield from _pace(credential, daemon, shortest)
     if credential.lifetime is not None:
         yield from _life(credential, credential.lifetime, longest)
-    stay, spread = grace(credential), 2 * credential.limits.spread  # until caches know it, and until they forget it
+    if (window := credential.calendar.window) and window.shortest_opening() < daemon.tick * _FEWEST_TICKS:
+        yield Clash(
+            ("window", _schedule_key(credential)),
+            f"its window {window} is open for {spell(window.shortest_opening())} at times, which is less than"
+            f" {_FEWEST_TICKS} ticks of {spell(daemon.tick)}",
+        )
+    shortest = min(shortest, _after_opening(credential.schedule, credential.calendar.window))
+    stay, spread = longest_grace(credential.retire), 2 * credential.limits.spread  # until caches know it, and forget it
     if stay + spread >= shortest:
         cached = f" and {spell(spread)} pass in the target's cache" if spread else ""
         yield Clash(
             ("retire", _schedule_key(credential)),
             f"the predecessor may stay for {spell(stay)} ({_grace_key(credential)}){cached}, but the next rotation"
-            f" can come after {spell(shortest)}: shorten it, or rotate less often",
+            f" can come after {spell(shortest)}{_late(credential)}: shorten it, or rotate less often",
         )
+
+
+def _late(credential: Credential) -> str:
+    """Why a rotation by cron may follow another one soon."""
+    if credential.calendar.window is None or isinstance(credential.schedule, Every | FractionOfLife):
+        return ""
+    return ", where the one before had to wait for its window"
 
 
 def _retirement(credential: Credential) -> Iterator[Clash]:
@@ -80,27 +98,44 @@ def _pace(credential: Credential, daemon: DaemonConfig, shortest: timedelta) -> 
 
 
 def _life(credential: Credential, lifetime: timedelta, longest: timedelta) -> Iterator[Clash]:
-    # The backoff between failed rotations, and the proof before publishing, must fit into short lives as well.
-    retry, probe = min(ROTATION_CAP, lifetime / 10), min(_PROBE_CAP, lifetime / 100)
-    total = longest + retry + grace(credential) + probe
+    retry, probe, waits = retry_room(lifetime), proof_room(lifetime), closed_for(credential)
+    total = longest + retry + longest_grace(credential.retire) + probe
     if total >= lifetime:
         key = _schedule_key(credential)
+        closed = f" + {_window_words(credential)} {spell(waits)}" if waits else ""
         yield Clash(
-            (key, "lifetime", "retire"),
-            f"the value would expire while still needed: {key} {spell(longest)} + retries {spell(retry)}"
-            f" + {_grace_key(credential)} {spell(grace(credential))} + proof {spell(probe)} = {spell(total)},"
-            f" which must be less than lifetime {spell(lifetime)}",
+            ("window", key, "lifetime", "retire") if waits else (key, "lifetime", "retire"),
+            f"the value would expire while still needed: {key} {spell(longest - waits)}{closed}"
+            f" + retries {spell(retry)}"
+            f" + {_grace_key(credential)} {spell(longest_grace(credential.retire))} + proof {spell(probe)}"
+            f" = {spell(total)}, which must be less than lifetime {spell(lifetime)}",
         )
 
 
+def closed_for(credential: Credential) -> timedelta:
+    """The longest wait for the window. Twice, if it closes before what failed in it is tried again."""
+    window = credential.calendar.window
+    if window is None:
+        return timedelta(0)
+    again = credential.lifetime is not None and window.shortest_opening() < retry_room(credential.lifetime)
+    return window.longest_gap() * (2 if again else 1)
+
+
+def _window_words(credential: Credential) -> str:
+    window = credential.calendar.window
+    twice = window is not None and closed_for(credential) > window.longest_gap()
+    return f"window closed ({window}){', twice as it is short,' if twice else ''}"
+
+
 def spacing(credential: Credential) -> tuple[timedelta, timedelta]:
-    """The shortest and longest planned time between two publications."""
+    """The shortest and longest planned time between two publications, the wait for a window included."""
+    waits = closed_for(credential)
     match credential.schedule:
         case Every(interval, jitter):
-            return interval * (1 - jitter), interval
+            return interval * (1 - jitter), interval + waits
         case FractionOfLife(fraction, jitter):
-            life = (credential.lifetime or timedelta.max) * fraction
-            return life * (1 - jitter), life
+            life = (credential.lifetime or timedelta.max - waits) * fraction
+            return life * (1 - jitter), life + waits
         case other:
             from rotator.host.cron import Cron
 
@@ -108,13 +143,26 @@ def spacing(credential: Credential) -> tuple[timedelta, timedelta]:
             # The splay is drawn from the name, hence the same at every fire: only a value published in between by
             # other means sees a different distance, and that one is longer by the splay at most.
             shortest, longest = other.spacing()
-            return shortest, longest + other.splay
+            return shortest, longest + other.splay + waits
 
 
-def grace(credential: Credential) -> timedelta:
-    """How long a predecessor may stay after publication, at most."""
-    retire = credential.retire
-    return retire.deadline if retire.quiet is not None and retire.deadline is not None else retire.after
+@lru_cache(maxsize=1024)
+def _after_opening(schedule: Schedule, window: Window | None) -> timedelta:
+    """The shortest time from an opening, for which a fire of cron had to wait, to the next fire."""
+    found, at = timedelta.max, _SETTLED
+    if window is None or isinstance(schedule, Every | FractionOfLife):
+        return found
+    from rotator.host.cron import Cron
+
+    assert isinstance(schedule, Cron)
+    fires = replace(schedule, splay=timedelta(0))
+    for _ in range(_FIRES):
+        at = fires.due("", at, None)
+        for waiting in (at, at + schedule.splay):
+            if window.opened_at(waiting) is None:
+                opens = window.next_open(waiting)
+                found = min(found, fires.due("", opens, None) - opens)
+    return found
 
 
 def quickened(credential: Credential) -> Limits:
@@ -135,7 +183,7 @@ def fitting_grace(credential: Credential) -> timedelta:
     """
     shortest, longest = spacing(credential)
     life = credential.lifetime or Retirement().after
-    spare = life - longest - min(ROTATION_CAP, life / 10) - min(_PROBE_CAP, life / 100)
+    spare = life - longest - retry_room(life) - proof_room(life)
     return max(min(Retirement().after, life / 10, shortest / 2, spare / 2), timedelta(0))
 
 

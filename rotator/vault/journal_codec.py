@@ -35,7 +35,9 @@ _LATER: dict[Any, Trigger | HoldReason] = {  # words that the first release refu
 _EXACT = "exact"  # the key of such a word, beside the nearest one
 _SEEN = "later_seq"  # the key of the lease's number at which a version that knows the later facts has written them
 _OURS = frozenset({"schema", "nonce", "lease", "phase", "held", _EXACT, _SEEN, *_FACTS}.union(*_STAGED.values()))
-_OF_THE_MOMENT = frozenset({"lost", "grace_from", "requested_told", "in_vain"})  # later facts that any step may end
+_OF_THE_MOMENT = frozenset(
+    {"lost", "grace_from", "requested_told", "in_vain", "in_spite_of"}
+)  # later facts that any step may end
 _WHERE = re.compile(r"`\$\.([^`]*)`")
 _ABSENT = re.compile(r"missing required field `(\w+)`")
 

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from rotator.host.windows import Span, Weekly
 from tests.tools.cron_walk import DAY, HOUR, MINUTE, changes
 
 EVERY_DAY = tuple(range(7))
-TIMES = ((0, 60), (120, 180), (150, 170), (90, 150), (150, 210), (180, 240), (22 * 60, 28 * 60), (0, 1440), (1430, 1570))
+TIMES = (
+    (0, 60),
+    (120, 180),
+    (150, 170),
+    (90, 150),
+    (150, 210),
+    (180, 240),
+    (22 * 60, 28 * 60),
+    (0, 1440),
+    (1430, 1570),
+)
 
 
 def walk(span: Span, start: datetime, end: datetime) -> set[datetime]:

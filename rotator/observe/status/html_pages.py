@@ -253,6 +253,7 @@ def _facts(state: State, now: datetime) -> Html:
         ("Failures in a row", str(state.failures) if state.failures else ""),
         ("Last seen accepted", state.accepted_at and _both(state.accepted_at, now, "")),
         ("Paused by hand", state.operator_pause),
+        ("Waits for", state.waits_for and join(state.waits_for, " ", _both(state.waits_until, now, ""))),
         ("Target left alone", state.left_alone),
         ("What to do", state.do),
         ("Labels", labels),

@@ -45,6 +45,7 @@ def request(seen: Observation, record: Record, step: Request) -> Procedure[ev.Ev
             since=seen.now - credential.limits.day,
             told=seen.shared if seen.told else None,
             value=value,
+            in_spite_of=step.in_spite_of,
         )
     )
 

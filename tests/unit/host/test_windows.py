@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 
 def _utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc]
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc]  # the zone is not among the parts
 
 
 def test_over_midnight_an_opening_belongs_to_the_day_on_which_it_begins() -> None:

@@ -39,7 +39,9 @@ def test_the_search_finds_every_phase_hold_and_word() -> None:
         Headline.STALE,
         Headline.LEFT_ALONE,
         Headline.WAITING,
-    }  # what no record says, and what a kind meets whose values a person ends
+        Headline.FROZEN,
+        Headline.NOT_OPEN,
+    }  # what no record says, what a kind meets whose values a person ends, and what a calendar keeps waiting
 
 
 def test_the_table_of_sentences_is_the_one_that_was_read() -> None:
