@@ -19,7 +19,7 @@ from rotator.app.monitoring import Monitoring
 from rotator.app.settings_watch import SettingsWatch
 from rotator.app.strays import note_unmanaged, sweep
 from rotator.app.systemd import Supervision
-from rotator.app.vault_fitness import refuse_unfit, why_unfit
+from rotator.app.vault_fitness import UnfitDocuments, refuse_unfit, why_unfit
 from rotator.commands import queries
 from rotator.commands.operator_commands import verbs
 from rotator.commands.requests import look_for_requests
@@ -128,7 +128,8 @@ class Daemon:
         """Work from login to stop. Raises Transient when Vault cannot be reached at the start."""
         async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as actor:
             await refuse_unfit(actor)
-            self._fit_in, self._lookout.fleet.unfit = _era(actor), ""
+            self._fit_in, self._lookout.fleet.unfit = None, ""
+            actor.worker_pool.guard.reconciler.refuse_unfit = UnfitDocuments(actor)
             async with anyio.create_task_group() as group:
                 await self._start(actor, group)
                 await self._stop.wait()
@@ -204,7 +205,7 @@ class Daemon:
             unfit, fleet = await why_unfit(actor), self._lookout.fleet
             self._fit_in = era
             if unfit and unfit != fleet.unfit:
-                logs.tell("vault.unfit", "error", said=f"{unfit}; the next start would fail")
+                logs.tell("vault.unfit", "error", said=unfit)
             fleet.unfit = unfit
 
     async def _recorded(self, actor: Actor) -> None:

@@ -1,9 +1,9 @@
-"""Refuse an unfit Vault before any work: with all checks for a daemon, with few for a command."""
+"""Refuse an unfit Vault before any work, and a credential whose documents Vault would not keep."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -13,11 +13,14 @@ from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_policy import guesses, kept, kept_places, references, referred_rights, transit_rights
 from rotator.observe import logs
 from rotator.ports import Clock, Fault, Refused
+from rotator.rotation.credential import Credential
 from rotator.settings import Settings
+from rotator.vault.fitness import Finding, FindingLevel, fitness, fitness_of_documents, fitness_of_mounts
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
+from rotator.vault.preflight import preflight
 from rotator.vault.session import READ_PATIENCE, patiently
 
+_AT_ONCE, _BETWEEN = 20, 0.4  # credentials whose documents are looked at together, and the seconds until the next
 _PATIENCE = 5.0  # seconds for a Vault that a command could do without
 
 
@@ -26,12 +29,11 @@ class Unfit(Refused):
 
 
 async def refuse_unfit(actor: Actor) -> None:
-    """Raise Unfit with every reason when Vault is unfit."""
+    """Raise Unfit with every reason when Vault is unfit, whatever its single documents allow: see `UnfitDocuments`."""
     settings = await located(actor.settings, actor.secret_resolver)
     places = [each.place for each in settings.credentials.values()]
     need, rights, lasting = longest_need(settings), transit_rights(settings), kept_places(settings)
-    records = records_needs(settings, settings.credentials)
-    _refuse(await preflight(actor.kv, places, need, rights, lasting, referred_rights(settings), records))
+    _refuse(await preflight(actor.kv, places, need, rights, lasting, referred_rights(settings), documents=False))
 
 
 async def refuse_unfit_for(actor: Actor, names: Iterable[str]) -> None:
@@ -48,12 +50,42 @@ async def refuse_unfit_for(actor: Actor, names: Iterable[str]) -> None:
 
 
 async def why_unfit(actor: Actor) -> str:
-    """Why the next start would refuse this Vault; empty when it would not. Raises Fault."""
-    try:
-        await refuse_unfit_for(actor, actor.settings.credentials)
-    except Unfit as fault:
-        return fault.reason
-    return ""
+    """Why this Vault would not keep what is written there; empty when it would. Raises Fault.
+
+    The documents of credentials that another replica looks at first are left to it.
+    """
+    settings = await located(actor.settings, actor.secret_resolver)
+    places = [each.place for each in settings.credentials.values()]
+    found = await fitness_of_mounts(actor.kv, places, longest_need(settings), kept_places(settings))
+    reasons = [f"{_refusals(found)}; the next start would fail"] if _refusals(found) else []
+    names = [name for name in settings.credentials if actor.replicas.looks_first(name)]
+    for start in range(0, len(names), _AT_ONCE):
+        some = [name for name in names[start : start + _AT_ONCE] if name in actor.settings.credentials]
+        if told := _refusals(await _documents(actor, some)):
+            reasons.append(f"{told}; no rotation begins there")
+        await actor.clock.sleep(_BETWEEN)
+    return " | ".join(reasons)
+
+
+async def _documents(actor: Actor, names: Sequence[str]) -> list[Finding]:
+    places = [actor.settings.credentials[name].place for name in names]
+    return await fitness_of_documents(
+        actor.kv, places, longest_need(actor.settings), records_needs(actor.settings, names)
+    )
+
+
+@dataclass(slots=True)
+class UnfitDocuments:
+    """Looks at the documents of a credential before its first rotation in this process."""
+
+    actor: Actor
+    _fit: dict[str, Credential] = field(default_factory=dict)
+
+    async def __call__(self, credential: Credential) -> None:
+        """Raises Unfit when Vault would not keep them; Transient."""
+        if self._fit.get(credential.name) is not credential:
+            _refuse(await _documents(self.actor, [credential.name]))
+            self._fit[credential.name] = credential
 
 
 async def located(settings: Settings, secret_resolver: VaultSecretResolver) -> Settings:
@@ -88,7 +120,10 @@ def _refuse(findings: Sequence[Finding]) -> None:
     for finding in findings:
         if finding.level is FindingLevel.WARNING:
             logs.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)
+    if refusals := _refusals(findings):
+        raise Unfit(f"Vault is not fit: {refusals}")
+
+
+def _refusals(findings: Iterable[Finding]) -> str:
     refused = [each for each in findings if each.level is FindingLevel.REFUSAL]
-    refusals = [f"{each.subject}: {each.text}" + (f"; {each.remedy}" if each.remedy else "") for each in refused]
-    if refusals:
-        raise Unfit("Vault is not fit: " + " | ".join(refusals))
+    return " | ".join(f"{each.subject}: {each.text}" + (f"; {each.remedy}" if each.remedy else "") for each in refused)

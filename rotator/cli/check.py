@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rotator.commands.verify import ShownValue
     from rotator.settings import Settings
     from rotator.testing.kit import Row
-    from rotator.vault.preflight import Finding
+    from rotator.vault.fitness import Finding
 
 _SHUT = "let the process call prctl(PR_SET_DUMPABLE), or forbid core dumps and ptrace on this host"
 _COLOURS = {"ok": "green", "note": "cyan", "warning": "yellow", "refusal": "red"}
@@ -52,7 +52,7 @@ def check_command(config: str | None, offline: bool, as_json: bool) -> None:
         from rotator.commands.check import check
         from rotator.host.process import open_to
         from rotator.observe import logs
-        from rotator.vault.preflight import Finding, FindingLevel
+        from rotator.vault.fitness import Finding, FindingLevel
 
         logs.configure("error", json=None)
         findings = [Finding(FindingLevel.WARNING, "memory", reason, _SHUT)] if (reason := open_to()) else []

@@ -29,8 +29,9 @@ from rotator.rotation.secret import Secret, SecretRef
 from rotator.settings import Audit, Hook, Ping, Settings
 from rotator.settings.files import writable
 from rotator.settings.secret_files import exposed
+from rotator.vault.fitness import Finding, FindingLevel
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import Finding, FindingLevel, preflight
+from rotator.vault.preflight import preflight
 from rotator.vault.session import Session
 
 _ONLY_ITS_OWN = "give the minter only what it hands out"

@@ -39,7 +39,7 @@ from rotator.rotation.token_names import mint_name, stem
 from rotator.rotation.troubles import renewed
 from rotator.rotation.wording import mended, when
 from rotator.settings import Settings
-from rotator.vault.preflight import Finding, FindingLevel
+from rotator.vault.fitness import Finding, FindingLevel
 
 _LIFE = timedelta(minutes=10)  # a disposable token expires soon if nothing else ends it
 _Verb = tuple[str, Callable[[], Awaitable[str]]]

@@ -90,6 +90,10 @@ async def _nothing() -> None:
     pass
 
 
+async def _anything(credential: Credential) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Reconciler:
     """Visits credentials for one actor. Faults of Vault pass through: a visit without a journal does nothing."""
@@ -102,6 +106,9 @@ class Reconciler:
     barred: Callable[[], str] = str  # why no rotation may begin just now; what is under way goes on
     requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
     only_looks: str = ""  # why this actor never acts
+    refuse_unfit: Callable[[Credential], Awaitable[None]] = (
+        _anything  # raises Refused: Vault would not keep its documents
+    )
     recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
     brief: set[str] = field(default_factory=set)  # names whose next look leaves out the consumer path, if they rest
     _looks: dict[tuple[str, str], tuple[ev.NotEnded, float]] = field(default_factory=dict)  # see `_looked`
@@ -200,6 +207,8 @@ class Reconciler:
             await self.recorded()
             if bar := self.barred():
                 return Wait(context.now + _BARRED, bar)
+            if not step.emergency:  # a leak does not wait for a better mount
+                await self.refuse_unfit(context.credential)
         return await gate.closed() if gate and not isinstance(step, Hold | Escalate) else None
 
     def taken_up(self, entry: Entry, context: RotationContext) -> Record:

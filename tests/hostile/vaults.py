@@ -17,9 +17,10 @@ from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.vault import journal_codec, login
+from rotator.vault.fitness import FindingLevel
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import FindingLevel, preflight
+from rotator.vault.preflight import preflight
 from rotator.vault.session import READ_PATIENCE, WRITE_PATIENCE, Session
 from rotator.vault.transit import TransitKey
 from rotator.vault.transport import VaultConnection

@@ -26,7 +26,7 @@ from rotator.rotation.messages import describe
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.settings import load
-from rotator.vault.preflight import FindingLevel
+from rotator.vault.fitness import FindingLevel
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.itsm.applications import Application, digest
 from tests.sandbox.openbao import OpenBao, OpenBaoError

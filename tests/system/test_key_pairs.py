@@ -22,7 +22,7 @@ from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.settings import load
-from rotator.vault.preflight import FindingLevel
+from rotator.vault.fitness import FindingLevel
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.openbao import OpenBao
 

@@ -18,7 +18,7 @@ from rotator.observe.observers import Observers
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.settings import load
-from rotator.vault.preflight import Finding, FindingLevel
+from rotator.vault.fitness import Finding, FindingLevel
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.openbao import OpenBao
 

@@ -16,9 +16,10 @@ from rotator.ports import StoreRefused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
 from rotator.settings import Settings, load
+from rotator.vault.fitness import FindingLevel
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import FindingLevel, preflight
+from rotator.vault.preflight import preflight
 from rotator.vault.session import Session
 from tests.kit.certificates import Authority
 from tests.sandbox.environment import to_toml

@@ -13,7 +13,7 @@ from rotator.commands.remedies import CLIENT
 from rotator.commands.verify import Trial, show_published
 from rotator.ports import Document, Installation, Minted, Transient
 from rotator.rotation.phases import Phase
-from rotator.vault.preflight import FindingLevel
+from rotator.vault.fitness import FindingLevel
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
 from tests.unit.rotation.builders import published, record

@@ -12,9 +12,10 @@ from rotator.ports import Lease, StoreRefused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
+from rotator.vault.fitness import Finding, FindingLevel, fitness
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
+from rotator.vault.preflight import preflight
 from rotator.vault.session import LAG_PATIENCE, Session
 from rotator.vault.transport import VaultConnection
 from tests.kit.clock import QuickClock

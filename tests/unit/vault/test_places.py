@@ -17,8 +17,9 @@ from rotator.ports import MinterRefused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Settings, load
+from rotator.vault.fitness import FindingLevel
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import FindingLevel, preflight
+from rotator.vault.preflight import preflight
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
 from tests.kit.clock import QuickClock

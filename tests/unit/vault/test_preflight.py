@@ -11,9 +11,10 @@ import pytest
 from rotator.host.cron import SystemClock
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
+from rotator.vault.fitness import Finding, FindingLevel
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
-from rotator.vault.preflight import Finding, FindingLevel, preflight
+from rotator.vault.preflight import preflight
 from tests.sandbox.openbao import OpenBao
 from tests.unit.vault.worlds import canary, kv_on, session_on
 

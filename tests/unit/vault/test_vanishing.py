@@ -13,9 +13,9 @@ from rotator.ports import Entry, Lease, Refused, Transient
 from rotator.rotation.credential import Pause, VaultPath
 from rotator.rotation.pause import FleetPause
 from rotator.rotation.record import Phase, Record
+from rotator.vault.fitness import FindingLevel, fitness
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import FindingLevel, fitness
 from rotator.vault.session import Session
 from rotator.vault.shared_documents import VaultFleet
 from rotator.vault.transport import VaultConnection

@@ -19,6 +19,7 @@ from rotator.observe.receipts import verify
 from rotator.rotation.secret import Secret
 from tests.sandbox.environment import World
 from tests.sandbox.openbao import free_port
+from tests.sandbox.openbao_binary import OpenBaoError
 from tests.system.daemon import Daemon, until
 
 pytestmark = pytest.mark.system
@@ -137,6 +138,27 @@ def test_a_mount_whose_limit_is_changed_under_a_daemon_is_told_before_anything_i
         assert "rotator_vault_unfit 1.0" in watched.get("/metrics")[1]
         assert "the next start will fail" in watched.get("/")[1]
         assert "the next start would fail" in daemon.says("vault.unfit")["said"]
+
+
+def test_one_credential_whose_path_keeps_too_little_stops_no_other(watched: Watched) -> None:
+    """Its limit is looked at before its first rotation, not before the start of all the others."""
+    world, other = watched.world, f"{watched.name}-short"
+    world.add(other)
+    lines = f'[credentials.{other}]\ntarget = "halo"\npath = "apps/{other}/halo"\n'
+    watched.path.write_text(f"{watched.path.read_text()}\n{lines}")
+    world.bao.call("POST", f"{world.mount}/metadata/apps/{other}/halo", {"max_versions": 1})
+    with Daemon(watched.path) as daemon:
+        until("ready", lambda: watched.get("/readyz")[0] == 200, seconds=30)
+        assert watched.published()
+        code, said = _end(watched.rotate("now", other))
+        assert code == 1
+        assert "only 1 version(s) are kept, 3 are needed" in said
+        with pytest.raises(OpenBaoError):
+            world.published(other)
+        until("told", lambda: "no rotation begins there" in watched.get("/healthz")[1], seconds=30)
+        world.bao.call("POST", f"{world.mount}/metadata/apps/{other}/halo", {"max_versions": 5})
+        daemon.send(signal.SIGHUP)
+        until("published, too", lambda: _end(watched.rotate("now", other))[0] == 0, seconds=30)
 
 
 def test_a_daemon_waiting_for_vault_answers_and_says_so(watched: Watched) -> None:
