@@ -129,7 +129,7 @@ class Daemon:
         async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as actor:
             await refuse_unfit(actor)
             self._fit_in, self._lookout.fleet.unfit = None, ""
-            actor.worker_pool.guard.reconciler.refuse_unfit = UnfitDocuments(actor)
+            actor.worker_pool.guard.reconciler.unfit = UnfitDocuments(actor)
             async with anyio.create_task_group() as group:
                 await self._start(actor, group)
                 await self._stop.wait()
@@ -199,7 +199,7 @@ class Daemon:
 
     async def _fitness(self, actor: Actor) -> None:
         """Look again whether Vault keeps what is written: each sweep, each reload, when heartbeats begin to vanish."""
-        if (era := _era(actor)) == self._fit_in:
+        if (era := _era(actor)) == self._fit_in or actor.worker_pool.unread:
             return
         with suppress(Fault):  # the next look is soon
             unfit, fleet = await why_unfit(actor), self._lookout.fleet

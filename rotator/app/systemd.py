@@ -199,13 +199,12 @@ class Supervision:
         """Report ready when every credential was reconciled once."""
         while len(actor.worker_pool.seen) < len(actor.settings.credentials):
             await actor.clock.sleep(_SOON)
-        self.ready(actor)
+        self.ready()
         logs.say("daemon.readied", credentials=len(actor.worker_pool.seen))
 
-    def ready(self, actor: Actor) -> None:
+    def ready(self) -> None:
         """Start-up is complete."""
         self._ready = True
-        self._say(self._line(actor))
         self._ear.ready()
 
     def reloading(self) -> None:

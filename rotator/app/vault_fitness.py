@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import anyio
 
@@ -20,7 +21,8 @@ from rotator.vault.kv import Kv
 from rotator.vault.preflight import preflight
 from rotator.vault.session import READ_PATIENCE, patiently
 
-_AT_ONCE, _BETWEEN = 20, 0.4  # credentials whose documents are looked at together, and the seconds until the next
+_AT_ONCE = 20  # credentials whose documents are looked at together
+_FEW = 500  # credentials whose documents are looked at without a pause
 _PATIENCE = 5.0  # seconds for a Vault that a command could do without
 
 
@@ -56,22 +58,26 @@ async def why_unfit(actor: Actor) -> str:
     """
     settings = await located(actor.settings, actor.secret_resolver)
     places = [each.place for each in settings.credentials.values()]
-    found = await fitness_of_mounts(actor.kv, places, longest_need(settings), kept_places(settings))
+    need = longest_need(settings)
+    found = await fitness_of_mounts(actor.kv, places, need, kept_places(settings))
     reasons = [f"{_refusals(found)}; the next start would fail"] if _refusals(found) else []
     names = [name for name in settings.credentials if actor.replicas.looks_first(name)]
     for start in range(0, len(names), _AT_ONCE):
         some = [name for name in names[start : start + _AT_ONCE] if name in actor.settings.credentials]
-        if told := _refusals(await _documents(actor, some)):
+        if told := _refusals(await _documents(actor, some, need)):
             reasons.append(f"{told}; no rotation begins there")
-        await actor.clock.sleep(_BETWEEN)
+        await actor.clock.sleep(_pause(len(names), settings))
     return " | ".join(reasons)
 
 
-async def _documents(actor: Actor, names: Sequence[str]) -> list[Finding]:
+def _pause(names: int, settings: Settings) -> float:
+    """Seconds between two looks at some documents: of many credentials, all within a sweep."""
+    return _AT_ONCE / names * settings.daemon.sweep.total_seconds() if names > _FEW else 0.0
+
+
+async def _documents(actor: Actor, names: Sequence[str], need: timedelta) -> list[Finding]:
     places = [actor.settings.credentials[name].place for name in names]
-    return await fitness_of_documents(
-        actor.kv, places, longest_need(actor.settings), records_needs(actor.settings, names)
-    )
+    return await fitness_of_documents(actor.kv, places, need, records_needs(actor.settings, names))
 
 
 @dataclass(slots=True)
@@ -80,12 +86,19 @@ class UnfitDocuments:
 
     actor: Actor
     _fit: dict[str, Credential] = field(default_factory=dict)
+    _need: timedelta = timedelta()  # the longest of all credentials in `_needed_by`
+    _needed_by: Settings | None = None
 
-    async def __call__(self, credential: Credential) -> None:
-        """Raises Unfit when Vault would not keep them; Transient."""
-        if self._fit.get(credential.name) is not credential:
-            _refuse(await _documents(self.actor, [credential.name]))
-            self._fit[credential.name] = credential
+    async def __call__(self, credential: Credential) -> str:
+        """Why Vault would not keep them; empty when it would. Raises Transient."""
+        if self._fit.get(credential.name) is credential:
+            return ""
+        if self._needed_by is not self.actor.settings:
+            self._needed_by, self._need = self.actor.settings, longest_need(self.actor.settings)
+        if told := _refusals(await _documents(self.actor, [credential.name], self._need)):
+            return f"Vault is not fit: {told}"
+        self._fit[credential.name] = credential
+        return ""
 
 
 async def located(settings: Settings, secret_resolver: VaultSecretResolver) -> Settings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rotator.engine.context import Dependencies
@@ -329,6 +329,8 @@ class Guard:
         except Fault as fault:
             return self._broken(credential, fault.reason)
         vault.worked(self.clock.monotonic())
+        if seen.unfit:
+            return replace(self._broken(credential, seen.unfit), record=seen.record)
         if self.broken.get(name, "") not in self._unguarded:
             self.broken.pop(name, None)
             self._causes.pop(name, None)

@@ -71,6 +71,7 @@ class ReconcileResult:
     wait: Wait
     refused: MinterRefused | None = None  # the target refuses our minter: stop calling it
     held_by: str = ""  # the other actor that has the lease
+    unfit: str = ""  # why Vault would not keep its documents, so that no rotation begins
 
 
 Tell = Callable[[Transition], None]
@@ -90,8 +91,8 @@ async def _nothing() -> None:
     pass
 
 
-async def _anything(credential: Credential) -> None:
-    pass
+async def _fit(credential: Credential) -> str:
+    return ""
 
 
 @dataclass(slots=True)
@@ -106,9 +107,7 @@ class Reconciler:
     barred: Callable[[], str] = str  # why no rotation may begin just now; what is under way goes on
     requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
     only_looks: str = ""  # why this actor never acts
-    refuse_unfit: Callable[[Credential], Awaitable[None]] = (
-        _anything  # raises Refused: Vault would not keep its documents
-    )
+    unfit: Callable[[Credential], Awaitable[str]] = _fit  # why Vault would not keep the documents of a credential
     recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
     brief: set[str] = field(default_factory=set)  # names whose next look leaves out the consumer path, if they rest
     _looks: dict[tuple[str, str], tuple[ev.NotEnded, float]] = field(default_factory=dict)  # see `_looked`
@@ -155,7 +154,7 @@ class Reconciler:
                 continue
             if stop := await self._stops(context, step, gate):
                 await self._let_go(entry, record)
-                return ReconcileResult(record, stop)
+                return replace(stop, record=record)
             gate = gate if isinstance(step, Hold | Escalate) else None
             if step.effect and self.leases.needs_write(entry):
                 entry = await self._save(entry, record, release=False)
@@ -197,19 +196,21 @@ class Reconciler:
                 rested = min(rested, timedelta(seconds=self.leases.monotonic() - at))
         return record, rested
 
-    async def _stops(self, context: RotationContext, step: Act, gate: Gate | None) -> Wait | None:
+    async def _stops(self, context: RotationContext, step: Act, gate: Gate | None) -> ReconcileResult | None:
         """Why a step is not taken now, and until when."""
         if self.only_looks:
-            return Wait(context.now + _BARRED, self.only_looks)
+            return ReconcileResult(None, Wait(context.now + _BARRED, self.only_looks))
         if self.stopping():
-            return Wait(context.now, "stopping")
+            return ReconcileResult(None, Wait(context.now, "stopping"))
         if isinstance(step, Request):
             await self.recorded()
             if bar := self.barred():
-                return Wait(context.now + _BARRED, bar)
-            if not step.emergency:  # a leak does not wait for a better mount
-                await self.refuse_unfit(context.credential)
-        return await gate.closed() if gate and not isinstance(step, Hold | Escalate) else None
+                return ReconcileResult(None, Wait(context.now + _BARRED, bar))
+            # A leak does not wait for a better mount.
+            if not step.emergency and (unfit := await self.unfit(context.credential)):
+                return ReconcileResult(None, Wait(context.now + _BARRED, unfit), unfit=unfit)
+        closed = await gate.closed() if gate and not isinstance(step, Hold | Escalate) else None
+        return ReconcileResult(None, closed) if closed else None
 
     def taken_up(self, entry: Entry, context: RotationContext) -> Record:
         """The record, and what may have been done since it was written."""

@@ -9,13 +9,14 @@ selects words of ours and is never quoted; neither are texts of network errors, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from hvac.adapters import JSONAdapter
@@ -54,6 +55,8 @@ _LOGIN_WORDS = (
     ("audience", "what we log in with is meant for another audience"),
 )
 _ON_THE_WAY = "something on the way to Vault wants to be logged in to as a proxy (407)"
+_SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
+_PLAIN = re.compile(rf"(?:{_SEGMENT}/)*{_SEGMENT}")
 BODY_LIMIT = 4 * 2**20  # bytes of an answer; the largest real one is a long list of names
 
 
@@ -238,7 +241,7 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
         """
         prepared = PreparedRequest()
         prepared.prepare_method(method)
-        prepared.url = _prepared_url(url, tuple((wishes.get("params") or {}).items()))
+        prepared.url = _address(url, wishes.get("params") or {})
         prepared.prepare_headers({**self.session.headers, **self._headers()})
         prepared.prepare_body(_encoded(wishes["json"]) if "json" in wishes else None, None)
         prepared.prepare_hooks(None)
@@ -259,9 +262,16 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
         return headers
 
 
-@lru_cache(maxsize=1000)  # a rotation asks for the same few again and again, and each costs a tenth of a request
-def _prepared_url(url: str, params: tuple[tuple[str, object], ...]) -> str:
+def _address(url: str, params: Mapping[str, object]) -> str:
     """The address as it is sent. Raises RequestException for one that cannot be."""
+    server, found, path = url.partition("/v1/")
+    if found and _PLAIN.fullmatch(path):  # nothing in it to quote or to resolve
+        return f"{_prepared(server + found)}{path}" + (f"?{urlencode(params)}" if params else "")
+    return _prepared(url, tuple(params.items()))
+
+
+@lru_cache(maxsize=1000)  # a rotation asks for the same few again and again, and each costs a tenth of a request
+def _prepared(url: str, params: tuple[tuple[str, object], ...] = ()) -> str:
     prepared = PreparedRequest()
     prepared.prepare_url(url, dict(params))
     return str(prepared.url)

@@ -71,9 +71,9 @@ async def looked(supervision: Supervision, seen: Any) -> None:
 
 async def test_a_living_daemon_feeds_the_watchdog_and_says_how_the_fleet_is(ear: Ear) -> None:
     supervision = supervised(ear)
-    supervision.ready(app())
+    supervision.ready()
     await looked(supervision, app())
-    assert ear.listen() == ["STATUS=0 credentials", "READY=1", "WATCHDOG=1"]
+    assert ear.listen() == ["READY=1", "WATCHDOG=1", "STATUS=0 credentials"]
 
 
 @pytest.mark.parametrize("ago", [{"loop": 60.0}, {"worker": 600.0}, {"vault": 1200.0}], ids=["loop", "worker", "Vault"])
@@ -138,7 +138,7 @@ async def test_until_ready_and_while_stopping_more_time_is_asked_for(ear: Ear) -
     supervision = supervised(ear)
     await looked(supervision, app())
     assert "EXTEND_TIMEOUT_USEC=60000000" in ear.listen()
-    supervision.ready(app())
+    supervision.ready()
     ear.forget()
     await looked(supervision, app())
     assert not [line for line in ear.listen() if line.startswith("EXTEND")]
@@ -184,7 +184,7 @@ def test_a_reload_before_the_start_is_complete_does_not_complete_it(ear: Ear) ->
 
 async def test_refused_settings_stay_in_the_status_until_sound_ones_come(ear: Ear) -> None:
     supervision = supervised(ear)
-    supervision.ready(app())
+    supervision.ready()
     supervision.reloading()
     supervision.reloaded("rotator.toml:3: lease: must be from 5s to 1h")
     await looked(supervision, app())
