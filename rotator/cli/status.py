@@ -12,9 +12,11 @@ import click
 
 from rotator.cli import base, output
 from rotator.commands.snapshot import Selection, Snapshot, WrongSelection, asked, told
+from rotator.rotation.call_budget import PlannedCalls
 from rotator.rotation.credential_state import Headline, Severity, State
 from rotator.rotation.operator_request import Unclaimed
 from rotator.rotation.ownership import Unmanaged
+from rotator.settings import Settings, planned_calls_of
 
 UNMANAGED = "unmanaged"
 _AGAIN = 2.0  # seconds between two looks of `--watch`
@@ -203,9 +205,13 @@ def _calm(state: State, now: datetime) -> str:
 
 @click.command()
 @_selecting
+@click.option("--calls", is_flag=True, help="Instead: the calls an hour that each target gets, by what they are for.")
 @click.pass_obj
-def plan_command(config: str | None, /, as_json: bool, **selected: Any) -> None:
+def plan_command(config: str | None, /, as_json: bool, calls: bool, **selected: Any) -> None:
     """Show the next step of every credential and its reason. No effects. Exit as `rotate status` does."""
+    if calls:
+        _show_calls(base.settings(config), as_json=as_json)
+        return
     reached, selection = base.reach_daemon(config), Selection(**selected)
     base.known(reached.settings, selection.names)
 
@@ -229,6 +235,24 @@ def plan_command(config: str | None, /, as_json: bool, **selected: Any) -> None:
         return seen.code or (base.BUSY if seen.stale else 0)
 
     base.run(main)
+
+
+def _show_calls(settings: Settings, *, as_json: bool) -> None:
+    """The planned calls to each target: by settings alone, while nothing fails."""
+    planned = planned_calls_of(settings)
+    if as_json:
+        base.show_json([{"target": name, "together": each.together, **asdict(each)} for name, each in planned.items()])
+        return
+    heads = ("TARGET", "CREDENTIALS", "ROTATIONS", "PROBES", "LISTINGS", "TOGETHER", "ALLOWED", "AT A START")
+    base.show_table(heads, ((name, *_counts(each)) for name, each in planned.items()))
+    output.say()
+    output.say("Calls an hour of one process, while nothing fails. Where they are short, emergencies go first, then")
+    output.say("rotations under way, then what is due, then probes, comparisons, listings and looks.")
+
+
+def _counts(planned: PlannedCalls) -> tuple[str, ...]:
+    hourly = (planned.rotations, planned.probes, planned.listings, planned.together, planned.allowed)
+    return (f"{planned.credentials:,}", *(f"{number:,.1f}" for number in hourly), f"{planned.start:,}")
 
 
 def _next(state: State) -> str:

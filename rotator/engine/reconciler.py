@@ -29,6 +29,7 @@ from rotator.ports import (
     Requests,
     Transient,
 )
+from rotator.ports.purpose import calls_for
 from rotator.rotation import events as ev
 from rotator.rotation.ahead import waits_otherwise
 from rotator.rotation.credential import Credential
@@ -38,6 +39,7 @@ from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.procedures import without_minter
 from rotator.rotation.procedures.consumer_path import watch
 from rotator.rotation.procedures.operators import RecordChange, take_up
+from rotator.rotation.purpose import purpose_of
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, hurried, unless_declined
 from rotator.rotation.steps import Act, Escalate, Hold, Poll, Request, Step, Wait
@@ -152,7 +154,9 @@ class Reconciler:
                 since = context.dependencies.clock.monotonic()
                 record, entry = await self._happened(context, entry, record, lost, ask, since)
                 continue
-            if stop := await self._stops(context, step, gate):
+            with calls_for(purpose_of(record, step)):
+                stop = await self._stops(context, step, gate)
+            if stop:
                 await self._let_go(entry, record)
                 return replace(stop, record=record)
             gate = gate if isinstance(step, Hold | Escalate) else None
@@ -322,7 +326,8 @@ class Reconciler:
         self._heard |= {context.credential.name: ask} if ask else {}
         context.lapses = self.leases.lapses(entry)
         try:
-            event = await perform(context, record, step)
+            with calls_for(purpose_of(record, step)):
+                event = await perform(context, record, step)
             if isinstance(event, ev.NotEnded):
                 self._looks[context.credential.name, event.token] = event, self.leases.monotonic()
                 return advance(record, event), entry, None

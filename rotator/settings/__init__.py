@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from rotator.rotation.call_budget import PlannedCalls
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import files
+from rotator.settings.budget_checks import budget_clash, calls_of_target
 from rotator.settings.credentials import Known, check_defaults, read_credential
 from rotator.settings.model import (
     Audit,
@@ -93,6 +95,21 @@ def load(
         return _load(path, kinds, vaultless=vaultless, credentials=credentials)
 
 
+def planned_calls_of(settings: Settings) -> dict[str, PlannedCalls]:
+    """The calls that each target gets in an hour, by its name."""
+    from rotator.providers import kind_of
+
+    kinds = {each.kind: kind_of(each.kind) for each in settings.credentials.values()}
+    return {
+        name: calls_of_target(target, _on(name, settings.credentials), kinds, settings.daemon)
+        for name, target in settings.targets.items()
+    }
+
+
+def _on(target: str, credentials: Mapping[str, Credential]) -> list[Credential]:
+    return [each for each in credentials.values() if each.target == target]
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Leave the garbage collector out: of a load nearly all stays, and it would look for a third of its time."""
@@ -132,6 +149,8 @@ def _load(
     _check_timeouts(joined, daemon, vault, targets)
     _check_together(joined, daemon, vault, kinds, found)
     _check_fit(joined, kinds, targets, found)
+    if not fault_list.faults:
+        _check_budgets(joined, kinds, targets, found, daemon)
     hooks = {
         name: read_hook(section, name, joined.named["credentials"]) for name, section in joined.named["hooks"].items()
     }
@@ -221,6 +240,18 @@ def _check_fit(
             section = joined.named["credentials"][name]
             named = [key for key in re.findall(r"`(\w+)`", misfit) if section.knows(key)]
             section.fault(named[0] if named else "lifetime", misfit)
+
+
+def _check_budgets(
+    joined: files.Joined,
+    kinds: Mapping[str, KindDescription],
+    targets: Mapping[str, Target | None],
+    credentials: Mapping[str, Credential],
+    daemon: DaemonConfig,
+) -> None:
+    for name, target in targets.items():
+        if target and (clash := budget_clash(calls_of_target(target, _on(name, credentials), kinds, daemon))):
+            joined.named["targets"][name].fault("calls", clash)
 
 
 def _claim(joined: files.Joined, claims: frozenset[str], name: str, claimed: dict[str, str]) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from rotator.providers import kind_of
 from tests.system.kill_anywhere import at_effects, campaign, everywhere
 from tests.system.kinds import KINDS
 from tests.system.outcome import Outcome
 from tests.system.quick import TAKEN_OVER
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+_KINDS = {"oauth-token-revoked": "oauth-token", "halo-client-secret-two": "halo-client-secret"}  # rows of one kind
 OTHERS = [name for name in KINDS if name != "halo-pat"]
 
 
@@ -42,3 +44,11 @@ def test_a_kill_after_any_write_of_any_other_kind_leaves_what_vault_holds_accept
     assert {crash.kind for crash in others.crashes if not crash.missed} == set(OTHERS)
     assert others.missed <= len(others.crashes) / 10
     assert others.percentile(0.99) <= TAKEN_OVER + 15
+
+
+def test_no_kind_makes_more_calls_than_the_plan_of_its_target_says(outcome: Outcome) -> None:
+    """`rotate plan --calls` would promise too little."""
+    made = {name: sum(call.edge == KINDS[name].edge for call in calls) for name, calls in outcome.calls.items()}
+    most = {name: kind_of(_KINDS.get(name, name)).calls_of_rotation for name in made}
+    assert set(made) == set(KINDS)
+    assert not {name: count for name, count in made.items() if count > most[name]}

@@ -1,16 +1,20 @@
 """The rate limit of a target: calls per period, calls at once, and pauses that the target asks for.
 
+All calls of a process to a target share one, whatever they are for. Where it is short, emergencies go first, then
+rotations under way, then what is due, then the rest, which leaves the others half of what may go at once.
 `RateLimit` is pure, with time as an argument; `RateLimiter` waits.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 
 from rotator.ports import Clock, Transient
+from rotator.ports.purpose import Purpose, current_purpose
 
 _SHORTEST_REST, _LONGEST_REST = 30.0, 300.0  # seconds
 
@@ -25,12 +29,13 @@ class RateLimit:
         burst = max(1, calls // 10)
         self._interval = period / (calls - burst + 1)
         self._slack = (burst - 1) * self._interval
+        self.spare = burst // 2  # calls at once that the rest leaves to others
         self._due = float("-inf")  # when the next call would be due at an even rate
         self._quiet_until = float("-inf")
 
-    def delay(self, now: float) -> float:
-        """Seconds until a call may go; 0: now."""
-        return max(0.0, self._due - self._slack - now, self._quiet_until - now)
+    def delay(self, now: float, ahead: int = 0) -> float:
+        """Seconds until a call may go; 0: now. `ahead`: calls that go first."""
+        return max(0.0, self._due + ahead * self._interval - self._slack - now, self._quiet_until - now)
 
     def spend(self, now: float) -> None:
         """Count a call that begins now."""
@@ -48,6 +53,8 @@ class RateLimiter:
         """`patience`: a call that would wait longer than this (seconds) fails at once."""
         self._budget = budget
         self._places = anyio.Semaphore(concurrency, fast_acquire=True)
+        self._places_of_rest = anyio.Semaphore(max(1, concurrency - 1), fast_acquire=True)
+        self._waiting: Counter[Purpose] = Counter()
         self._clock = clock
         self._patience = patience
         self._wearied: tuple[int, float] = (0, 0.0)  # how many in a row, and until when
@@ -55,13 +62,30 @@ class RateLimiter:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """One call. Raises Transient, before anything is sent, when the wait would be long."""
-        async with self._places:
-            while (delay := self._budget.delay(self._clock.monotonic())) > 0:
+        purpose = current_purpose()
+        async with AsyncExitStack() as places:
+            if purpose is Purpose.REST:
+                await places.enter_async_context(self._places_of_rest)
+            await places.enter_async_context(self._places)
+            await self._wait(purpose)
+            yield
+
+    async def _wait(self, purpose: Purpose) -> None:
+        self._waiting[purpose] += 1
+        try:
+            while (delay := self._delay(purpose)) > 0:
                 if delay > self._patience:
                     raise Transient("not sent: this target's request budget is spent", retry_after=delay)
                 await self._clock.sleep(max(delay, 0.001))  # a shorter sleep may not move a coarse clock
             self._budget.spend(self._clock.monotonic())
-            yield
+        finally:
+            self._waiting[purpose] -= 1
+
+    def _delay(self, purpose: Purpose) -> float:
+        ahead = sum(self._waiting[each] for each in Purpose if each < purpose)
+        if purpose is Purpose.REST:
+            ahead += self._budget.spare
+        return self._budget.delay(self._clock.monotonic(), ahead)
 
     def weary(self) -> float:
         """Pause after a 429 without a time: 30 s, doubling to five minutes while it repeats. HaloITSM counts over five

@@ -39,6 +39,8 @@ def _warnings(credential: Credential[ManualOptions], config: ManualTargetConfig)
 MANUAL_KINDS = {
     "manual": Kind(
         name="manual",
+        calls_of_rotation=6,
+        calls_of_proof=1,
         family="http",
         target_config=ManualTargetConfig,
         options=ManualOptions,

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotator.host.cron import SystemClock
 from rotator.ports import Transient
+from rotator.ports.purpose import Purpose, calls_for, current_purpose
 from rotator.providers.http.rate_limit import RateLimit, RateLimiter
 from tests.kit.clock import HandClock
 
@@ -82,7 +84,9 @@ async def test_a_long_wait_is_refused_before_anything_is_sent(clock: HandClock) 
 
 
 @pytest.mark.anyio
-async def test_no_more_go_at_once_than_there_are_places(clock: HandClock) -> None:
+@pytest.mark.parametrize(("purpose", "places"), [(Purpose.IN_FLIGHT, 3), (Purpose.REST, 2)])
+async def test_no_more_go_at_once_than_there_are_places(clock: HandClock, purpose: Purpose, places: int) -> None:
+    """The rest leaves a place to others, so that a probe that hangs delays no emergency."""
     turnstile, inside, most = RateLimiter(RateLimit(1000, 1.0), 3, clock), 0, 0
 
     async def one() -> None:
@@ -93,10 +97,48 @@ async def test_no_more_go_at_once_than_there_are_places(clock: HandClock) -> Non
             await anyio.lowlevel.checkpoint()
             inside -= 1
 
+    with calls_for(purpose):
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(one)
+    assert most == places
+
+
+@pytest.mark.anyio
+async def test_an_emergency_goes_first_and_the_rest_last() -> None:
+    clock, order = SystemClock(), list[Purpose]()
+    budget = RateLimit(1, 0.05)
+    budget.spend(clock.monotonic())
+    turnstile = RateLimiter(budget, 8, clock)
+
+    async def one(purpose: Purpose) -> None:
+        with calls_for(purpose):
+            async with turnstile.turn():
+                order.append(purpose)
+
+    came = [Purpose.REST, Purpose.DUE, Purpose.IN_FLIGHT, Purpose.EMERGENCY]
     async with anyio.create_task_group() as group:
-        for _ in range(20):
-            group.start_soon(one)
-    assert most == 3
+        for purpose in came:
+            group.start_soon(one, purpose)
+    assert order == sorted(came)
+
+
+@pytest.mark.anyio
+async def test_the_rest_leaves_half_of_what_may_go_at_once(clock: HandClock) -> None:
+    budget = RateLimit(100, 91.0)
+    turnstile = RateLimiter(budget, 8, clock)
+    for slept in [[]] * 5 + [[1.0]]:
+        async with turnstile.turn():
+            pass
+        assert clock.slept == pytest.approx(slept)
+    assert budget.delay(clock.monotonic(), ahead=4) == 0
+
+
+def test_whoever_asks_nothing_is_the_rest() -> None:
+    assert current_purpose() is Purpose.REST
+    with calls_for(Purpose.DUE):
+        assert current_purpose() is Purpose.DUE
+    assert current_purpose() is Purpose.REST
 
 
 def test_a_target_that_has_had_enough_and_names_no_time_is_left_alone_for_longer_each_time(clock: HandClock) -> None:
