@@ -12,6 +12,7 @@ from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.strays import living_unmanaged
 from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, shown_to_all, transit_rights
+from rotator.commands.freezes import check_freezes
 from rotator.commands.remedies import CLIENT, RIGHTS, remedy_for
 from rotator.commands.verify import Trial, show_published, untried
 from rotator.engine.circuit_breakers import proof
@@ -88,6 +89,8 @@ async def _live(actor: Actor) -> AsyncGenerator[Finding]:
         text, do = f"Vault serves it by the mount {mount}, which only Vault knows", f'mounts = ["{mount}"]'
         yield Finding(FindingLevel.WARNING, named, text, f"write {do} in [vault], for `rotate policy`")
     async for finding in _left(actor):
+        yield finding
+    async for finding in check_freezes(actor):
         yield finding
     async for subject, reason in check_hooks(settings, actor.fetch):
         level, said = (FindingLevel.WARNING, reason) if reason else (FindingLevel.OK, "could be called; it was not")

@@ -11,6 +11,7 @@ from rotator.host.exit_codes import Exit, gravest
 from rotator.host.shutdown import out_of_time
 from rotator.ports import Fault, Transient
 from rotator.rotation import pause, triggers
+from rotator.rotation.admission import begins_at
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.rotation_request import RequestAnswer, in_grace, left_to_person
@@ -166,6 +167,7 @@ def _said(actor: Actor, name: str, asked: PendingRequest, answer: RequestAnswer)
 def _failed(actor: Actor, name: str, record: Record) -> str:
     """The words about a failure; they promise another try only if there will be one."""
     failure, again = record.failure, record.retry_at or actor.clock.now()
+    again = begins_at(actor.settings.credentials[name], record, again)
     reason = f"given up for now: {failure.said}" if failure else "given up for now"
     if record.asked or triggers.due(actor.settings.credentials[name], record, again):
         return f"{reason}; tried again at {again:%F %T}Z"

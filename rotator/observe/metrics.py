@@ -165,6 +165,7 @@ _COUNTS: tuple[tuple[str, str, Callable[[State], float]], ...] = (
     ("broken", "1 while a fault or a bug keeps it from being worked on.", lambda state: state.word is Headline.BROKEN),
 )
 _MOST = frozenset({"consecutive_failures"})  # counts of which the largest at a target is told, and no sum
+_LATEST = frozenset({"outside_window_timestamp_seconds"})  # times of which the latest is told
 _ROTATION, _PHASE, _HOLD = "rotation", "phase", "hold"
 _WORDS = {
     **{f"{name}_timestamp_seconds": words for name, words, _ in _TIMES},
@@ -189,7 +190,10 @@ def of_credentials(states: Iterable[State]) -> bytes:
 
 
 def of_targets(states: Iterable[State]) -> bytes:
-    """The same series summed up by target: the earliest of times, the sum of counts, how many are in a phase."""
+    """The same series summed up by target: the earliest of times, the sum of counts, how many are in a phase.
+
+    Of times in _LATEST the latest, of counts in _MOST the largest.
+    """
     found: dict[tuple[str, str, str], float] = {}
     for state in states:
         place = f'credential="{_NO_NAME}",target="{_escaped(state.target)}"'
@@ -197,10 +201,10 @@ def of_targets(states: Iterable[State]) -> bytes:
             key, told = (name, place, labels), float(value)
             if key not in found:
                 found[key] = told
-            elif name.endswith("_timestamp_seconds"):
+            elif name.endswith("_timestamp_seconds") and name not in _LATEST:
                 found[key] = min(found[key], told)
             else:
-                found[key] = max(found[key], told) if name in _MOST else found[key] + told
+                found[key] = max(found[key], told) if name in _MOST | _LATEST else found[key] + told
     lines: dict[str, list[str]] = {name: [] for name in _WORDS if name != _ROTATION}
     for (name, place, labels), total in found.items():
         if name != _ROTATION:  # the sum of numbers says nothing

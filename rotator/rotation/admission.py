@@ -73,10 +73,10 @@ def by_calendar(credential: Credential, record: Record, now: datetime, shared: d
 def _urgent(record: Record) -> str:
     """Why a new value waits for no calendar, in words; empty: it does wait."""
     if record.current is None:
-        return "nothing is published yet"
+        return "nothing was published yet"
     if record.refused_at:
-        return "the target refuses the published value"
-    return "consumers do not find the published value" if record.lost else ""
+        return "the target refused the value until then"
+    return "consumers did not find the value until then" if record.lost else ""
 
 
 def last_safe(credential: Credential, record: Record) -> datetime | None:
@@ -98,7 +98,7 @@ def in_spite_of(credential: Credential, record: Record, shared: datetime, *, eme
         return f"{closed}; all the same, as it is an emergency"
     opens = credential.calendar.next_open(shared)
     end = record.current.token.expires_at if record.current else None
-    expiry = f"the published value expires at {when(end)}, too early to wait until {when(opens)}"
+    expiry = f"the value until then expires at {when(end)}, too early to wait until {when(opens)}"
     return f"{closed}; all the same, as {_urgent(record) or expiry}"
 
 
@@ -110,3 +110,9 @@ def could_begin(credential: Credential, record: Record, due: datetime, now: date
     opened = credential.calendar.opened_at(now)
     times = [x for x in (opened, safe) if x and x <= now] if opened or credential.calendar.closed(now) else []
     return max(due, min(times, default=due))
+
+
+def begins_at(credential: Credential, record: Record, due: datetime) -> datetime:
+    """When what is due at `due` begins: in its window and outside every freeze, unless that were too late."""
+    no = by_calendar(credential, record, due)
+    return no.until if no and no.until else due

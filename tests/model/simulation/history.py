@@ -15,6 +15,7 @@ from rotator.engine.strays import survey
 from rotator.ports import Installation, NoRequests
 from rotator.rotation import events as ev
 from rotator.rotation import triggers
+from rotator.rotation.change_calendar import ALWAYS, Calendar
 from rotator.rotation.credential import Credential, Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.record import HoldReason, Phase, Record
@@ -22,6 +23,7 @@ from rotator.rotation.schedule import Every
 from tests.kit import promises
 from tests.kit.kinds import CAN, DATED, INSTALLED, NO_GRACE, Kind
 from tests.model.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
+from tests.model.simulation.calendars import draw_calendar
 from tests.model.simulation.consumers import Consumer
 from tests.model.simulation.days import Days, held_for_two
 from tests.model.simulation.inbox import Inbox, fleet, requests
@@ -70,6 +72,8 @@ class History:
                 for name, kind in zip_longest(names, swarm.kinds[: len(names)], fillvalue=Kind.TOKENS)
             }
         )
+        if swarm.calendars:
+            self.wanted.update({name: replace(self.wanted[name], calendar=self._calendar()) for name in names})
         if swarm.two_targets:
             self.wanted.update({name: replace(self.wanted[name], target="sim2") for name in names[1:]})
         self.checks = Checks(self.world, self.wanted)
@@ -208,6 +212,8 @@ class History:
         for process in self.processes:
             for name in process.config.keys() - self.wanted.keys():
                 process.configure(name, None)
+        for name in self.wanted if world.swarm.calendars else ():
+            self.people.settings(name, calendar=ALWAYS)
             for name, credential in self.wanted.items():
                 process.configure(name, credential)
             process.thaw()
@@ -289,6 +295,9 @@ class History:
         made = (x for x in self.target.tokens.values() if x.minter != "person" and x.name != uncertain)
         ours = (x for x in made if x.name.startswith(f"{record.stem}-r"))
         self.checks.hold(promises.strays(record, ours, self.target))
+
+    def _calendar(self) -> Calendar:
+        return draw_calendar(self.world.rng, self.world.swarm.active)
 
     # --- building ---------------------------------------------------------------------------------------------------
 

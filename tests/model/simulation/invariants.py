@@ -20,6 +20,7 @@ from tests.kit.kinds import Kind
 from tests.kit.ledger import Ledger
 from tests.kit.promises import Violation
 from tests.model.simulation.budget import Budget
+from tests.model.simulation.calendars import heeded, outlived
 from tests.model.simulation.cutover import CutOver
 from tests.model.simulation.journal import place_of
 from tests.model.simulation.target import Live, Target
@@ -309,6 +310,7 @@ class Checks:
         assert isinstance(record, Record)
         ledger = self.ledgers[name]
         self._paused(ledger.latest, record)
+        heeded(self, name, ledger.latest, record)
         if not self.disputed:
             self.hold(promises.claims(ledger, record, self.target))
         self._quiet(name, ledger.latest, record)
@@ -373,6 +375,8 @@ class Checks:
     def used(self, name: str, value: str, read_at: float) -> None:
         """I1 as consumers see it: a value read less than its grace ago is accepted."""
         token = self.target.by_value.get(value)
+        if self.world.swarm.calendars and not self.world.swarm.acts:
+            outlived(self, name, value)
         if self.target.accepts(value) or token is None or token.ended in BY_OTHERS or self.target.expired(token):
             return
         if token.ended.startswith(COPY):

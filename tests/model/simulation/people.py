@@ -17,6 +17,7 @@ from rotator.rotation.transitions import advance
 from rotator.vault import journal_codec
 from tests.kit.kinds import NO_GRACE, Kind
 from tests.model.simulation.actors import TTL, Process
+from tests.model.simulation.calendars import draw_calendar
 from tests.model.simulation.days import Days
 from tests.model.simulation.hands import Hands
 from tests.model.simulation.inbox import ODD, Inbox
@@ -230,6 +231,10 @@ class People:
     def policy(self, name: str) -> None:
         """Other roles: what is published is due."""
         self.settings(name, rotating_options={"roles": self.world.word()})
+
+    def window(self, name: str) -> None:
+        """Another window, or another freeze."""
+        self.settings(name, calendar=draw_calendar(self.world.rng, self.world.swarm.active))
 
     def path(self, name: str) -> None:
         """Another consumer path, where nothing is yet."""

@@ -88,6 +88,7 @@ class Swarm:
     two_targets: bool = False  # settings reach the target under two names
     deaf: bool = False  # a target that ends tokens by their value says yes to each, and ends none
     families: bool = False  # such a target ends all tokens of one credential together
+    calendars: bool = False  # rotations begin in windows and in no freeze; people change those
 
 
 _KINDS = (
@@ -100,6 +101,14 @@ _HANDS = ("", "", "install", "install", "mint")
 
 def draw(rng: Random) -> Swarm:
     """A random subset of everything."""
+    drawn = _with_targets(rng)
+    if rng.random() < 0.85:  # the last to be drawn, again
+        return drawn
+    acts = tuple(act for act in drawn.acts if act != "vault_clock")  # the calendar is read by that clock
+    return replace(drawn, acts=(*acts, "window"), calendars=True)
+
+
+def _with_targets(rng: Random) -> Swarm:
     drawn = _drawn(rng)
     if drawn.day or rng.random() < 0.85:  # the last to be drawn: what is drawn before it stays what it was
         return drawn

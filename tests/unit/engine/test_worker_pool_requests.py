@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Transient
+from rotator.rotation.change_calendar import Calendar
+from rotator.rotation.operator_request import TakenUp
 from rotator.rotation.record import Failure, Phase
 from rotator.rotation.rotation_request import RequestAnswer, foremost
 from rotator.rotation.steps import Wait
 from tests.unit.engine.pools import at_work, bots, hang, settled
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, published, record
+from tests.unit.rotation.calendars import freeze
 
 pytestmark = pytest.mark.anyio
 
@@ -190,3 +196,32 @@ def test_a_visit_works_for_an_emergency_first_and_then_for_the_latest() -> None:
     assert foremost(plain, late) == late
     assert foremost(late, urgent, plain) == urgent
     assert foremost() is None
+
+
+async def test_a_request_that_the_calendar_declined_is_answered_with_why() -> None:
+    declined = record(
+        Phase.SETTLED, current=published(1, NOW - HOUR), taken=(TakenUp("r1", NOW, "outside its window"),)
+    )
+    async with at_work(bots("bot"), showing(declined)) as stage:
+        asked = stage.worker_pool.ask("bot", ask(id="r1"), patient=False)
+        await stage.rest()
+        assert (asked.answer, asked.refused) == (RequestAnswer.NOT_OPEN, "outside its window")
+        assert asked.done.is_set()
+
+
+async def test_a_patient_request_that_waits_for_the_calendar_says_until_when() -> None:
+    taken = record(Phase.SETTLED, current=published(1, NOW - HOUR), taken=(TakenUp("r1", NOW),))
+    closed = ReconcileResult(taken, Wait(NOW + HOUR, "freeze xmas"))
+
+    async def visiting(wanted, ask):
+        return closed
+
+    frozen = {"bot": replace(bots("bot")["bot"], calendar=Calendar(freezes=(freeze("xmas", -1, 1),)))}
+    async with at_work(frozen, visiting) as stage:
+        asked = stage.worker_pool.ask("bot", ask(id="r1"), patient=True)
+        urgent = stage.worker_pool.ask("bot", ask(id="r1", emergency=True), patient=True)
+        await stage.rest()
+        assert asked.waits
+        assert asked.wait == closed.wait
+        assert not asked.done.is_set()
+        assert not urgent.waits

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation.admission import by_calendar, could_begin, in_spite_of, last_safe, not_now
+from rotator.rotation.admission import begins_at, by_calendar, could_begin, in_spite_of, last_safe, not_now
 from rotator.rotation.change_calendar import Calendar
 from rotator.rotation.credential import Credential, Pause, Retirement
 from rotator.rotation.credential_state import Headline, Severity, state
@@ -83,9 +83,9 @@ def test_an_emergency_asks_no_calendar_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"current": None}, "nothing is published yet"),
-        ({"refused_at": NOW}, "the target refuses the published value"),
-        ({"lost": LostValue(HoldReason.DELETED, PLACE, NOW)}, "consumers do not find the published value"),
+        ({"current": None}, "nothing was published yet"),
+        ({"refused_at": NOW}, "the target refused the value until then"),
+        ({"lost": LostValue(HoldReason.DELETED, PLACE, NOW)}, "consumers did not find the value until then"),
     ],
 )
 @pytest.mark.parametrize("calendar", [WINDOW, FROZEN])
@@ -113,7 +113,7 @@ def test_a_value_that_would_expire_meanwhile_is_replaced_at_the_last_safe_moment
     assert f"expires before {opens:%F %T}Z" in step.reason
     begun = next_step(shut(calendar), found, safe)
     assert isinstance(begun, Request)
-    assert "the published value expires at 2026-03-01 20:00:00Z, too early to wait" in begun.in_spite_of
+    assert "the value until then expires at 2026-03-01 20:00:00Z, too early to wait" in begun.in_spite_of
 
 
 def test_the_room_before_the_end_holds_the_longest_grace() -> None:
@@ -130,6 +130,12 @@ def test_since_when_it_could_begin_is_no_earlier_than_the_opening() -> None:
     safe = NOW + 5 * HOUR + 55 * MINUTE
     assert could_begin(shut(), dying(8 * HOUR), NOW, safe + MINUTE) == safe
     assert could_begin(shut(), dying(8 * HOUR), NOW, OPENS + MINUTE) == safe
+
+
+def test_when_what_is_due_later_begins() -> None:
+    assert begins_at(shut(), due(), CLOSED_AT) == OPENS
+    assert begins_at(shut(), due(), NOW + MINUTE) == NOW + MINUTE
+    assert begins_at(shut(FROZEN), dying(8 * HOUR), CLOSED_AT) == NOW + 5 * HOUR + 55 * MINUTE
 
 
 def test_a_predecessor_ends_as_promised_in_a_freeze() -> None:
@@ -197,7 +203,7 @@ def test_the_explanation_names_window_and_freezes() -> None:
 
 
 def test_a_rotation_that_began_all_the_same_is_remembered_and_told() -> None:
-    outside = "freeze xmas until 2027-01-04 06:00:00Z: year's end; all the same, as nothing is published yet"
+    outside = "freeze xmas until 2027-01-04 06:00:00Z: year's end; all the same, as nothing was published yet"
     begun = record(Phase.REQUESTED, in_spite_of=outside)
     assert f"Rotation 2 began in spite of the calendar: {outside}." in explain(shut(), begun, NOW)
     assert state(shut(), begun, NOW).outside_at == NOW

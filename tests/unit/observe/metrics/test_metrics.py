@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from rotator.observe.metrics import _STEPS, Metrics
 from rotator.rotation import events as ev
+from rotator.rotation.change_calendar import Calendar
 from rotator.rotation.record import Phase, Record
 from rotator.vault.login import LoginEnd
 from tests.kit.fleet import FakeView, fleet, named, settled, transition, troubled
 from tests.unit.rotation.builders import DAY, NOW, published, record
+from tests.unit.rotation.calendars import freeze
 
 BLOG = named("blog")
 
@@ -197,3 +200,17 @@ def test_what_is_told_of_ten_thousand_credentials_has_a_bound() -> None:
     by_credential, by_target = (len(Metrics(looked, "1", by_target=each).scrape()) for each in (False, True))
     assert by_credential < 500_000
     assert by_target < 20_000
+
+
+def test_what_waits_for_the_calendar_and_what_did_not_wait() -> None:
+    due = replace(BLOG, calendar=Calendar(freezes=(freeze("xmas", -1, 24),)))
+    looked, _, _ = fleet((due, record(Phase.SETTLED, current=published(1, NOW - 31 * DAY))))
+    said = scraped(Metrics(looked, "1.2.3"))
+    assert said[of("blog", "waits_for_window_timestamp_seconds")] == (NOW + DAY).timestamp()
+    assert of("blog", "due_timestamp_seconds") not in said
+    begun = record(Phase.REQUESTED, in_spite_of="freeze xmas; all the same", requested_at=NOW - DAY)
+    earlier = record(Phase.REQUESTED, in_spite_of="freeze xmas; all the same", requested_at=NOW - 9 * DAY)
+    looked, _, _ = fleet((BLOG, begun), (named("shop"), earlier))
+    assert scraped(Metrics(looked, "1.2.3"))[of("blog", "outside_window_timestamp_seconds")] == (NOW - DAY).timestamp()
+    summed = scraped(Metrics(looked, "1.2.3", by_target=True))
+    assert summed[of("a credential", "outside_window_timestamp_seconds")] == (NOW - DAY).timestamp()
