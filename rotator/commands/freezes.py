@@ -12,9 +12,10 @@ from rotator.rotation.change_calendar import Freeze
 from rotator.rotation.credential import Credential
 from rotator.rotation.triggers import next_due
 from rotator.rotation.wording import counted, when
-from rotator.vault.preflight import Finding, FindingLevel
+from rotator.vault.fitness import Finding, FindingLevel
 
-_EARLIER = "rotate now {} before it begins, or leave it as it is: a valid value comes before a calendar"
+_EARLIER = "rotate now {} before it begins, or leave it: a valid value comes before a calendar"
+_ON = "leave it, a valid value comes before a calendar; or rotate now {} --emergency at an hour that suits"
 
 
 async def check_freezes(actor: Actor) -> AsyncGenerator[Finding]:
@@ -33,7 +34,8 @@ async def check_freezes(actor: Actor) -> AsyncGenerator[Finding]:
         yield Finding(FindingLevel.OK, subject, f"{said}; of {len(inside)} the next rotation begins in it")
         for credential, at in inside:
             text = f"its value does not outlive the freeze {freeze.name}: its successor begins at {when(at)}, in it"
-            yield Finding(FindingLevel.WARNING, f"credential {credential.name}", text, _EARLIER.format(credential.name))
+            do = (_ON if freeze.begins <= now else _EARLIER).format(credential.name)
+            yield Finding(FindingLevel.WARNING, f"credential {credential.name}", text, do)
 
 
 def _covered(actor: Actor, freeze: Freeze) -> list[Credential]:

@@ -11,7 +11,7 @@ from rotator.commands.freezes import check_freezes
 from rotator.ports import Refused
 from rotator.rotation.change_calendar import Calendar
 from rotator.rotation.record import Phase, Record
-from rotator.vault.preflight import FindingLevel
+from rotator.vault.fitness import FindingLevel
 from tests.kit.clock import StillClock
 from tests.unit.rotation.builders import DAY, NOW, credential, published, record, token
 from tests.unit.rotation.calendars import freeze

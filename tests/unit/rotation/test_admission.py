@@ -120,6 +120,7 @@ def test_the_room_before_the_end_holds_the_longest_grace() -> None:
     quiet = shut(retire=Retirement(HOUR, quiet=15 * MINUTE, deadline=3 * HOUR))
     assert last_safe(quiet, dying(8 * HOUR)) == NOW + 3 * HOUR + 55 * MINUTE
     assert last_safe(shut(), due()) is None
+    assert published(1).life is None
 
 
 def test_since_when_it_could_begin_is_no_earlier_than_the_opening() -> None:
