@@ -20,6 +20,7 @@ _LEASE_SLACK = timedelta(seconds=5)
 _FEWEST_TICKS = 10
 _SETTLED = datetime(2024, 1, 1, tzinfo=UTC)  # where fires are looked at from; any time will do
 _FIRES = 400
+_WITHOUT = '; with window = "always" it waits for none'
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ def _life(credential: Credential, lifetime: timedelta, longest: timedelta) -> It
             f"the value would expire while still needed: {key} {spell(longest - waits)}{closed}"
             f" + retries {spell(retry)}"
             f" + {_grace_key(credential)} {spell(longest_grace(credential.retire))} + proof {spell(probe)}"
-            f" = {spell(total)}, which must be less than lifetime {spell(lifetime)}",
+            f" = {spell(total)}, which must be less than lifetime {spell(lifetime)}"
+            f"{_WITHOUT if waits else ''}",
         )
 
 

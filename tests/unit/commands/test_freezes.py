@@ -1,4 +1,4 @@
-"""What `rotate check` says of freezes."""
+"""What `rotate check` says of freezes, and `rotate supply` in one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rotator.commands.freezes import check_freezes
+from rotator.commands.supply import _objection as objection
 from rotator.ports import Refused
 from rotator.rotation.change_calendar import Calendar
 from rotator.rotation.record import Phase, Record
@@ -67,3 +68,13 @@ async def test_whose_value_does_not_outlive_a_freeze_is_told_before_it_begins() 
 async def test_without_freezes_nothing_is_read() -> None:
     nobody = SimpleNamespace(settings=SimpleNamespace(freezes=()), clock=StillClock(NOW))
     assert [each async for each in check_freezes(nobody)] == []  # type: ignore[arg-type]  # it has no journal
+
+
+def test_a_value_is_not_taken_from_a_person_where_its_rotation_may_not_begin() -> None:
+    frozen = credential(calendar=Calendar(freezes=(XMAS,)))
+    settled = record(Phase.SETTLED)
+    said = objection(frozen, settled, NOW + 2 * DAY)
+    assert said == "freeze xmas until 2026-03-11 12:00:00Z: year's end; no rotation begins before 2026-03-11 12:00:00Z"
+    assert not objection(frozen, settled, NOW)
+    assert not objection(frozen, None, NOW + 2 * DAY)  # a first value
+    assert not objection(frozen, record(Phase.AWAITING), NOW + 2 * DAY)  # it has begun

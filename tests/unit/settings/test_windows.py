@@ -117,7 +117,8 @@ def test_times_that_cannot_hold_together_are_refused_with_their_numbers(tmp_path
     assert fault.key == "credentials.web.window"
     assert fault.text == (
         "the value would expire while still needed: every 5d + window closed (mon-fri 22:00-04:00 Europe/Berlin)"
-        " 2d19h + retries 1h + retire.after 12h + proof 5m = 8d8h5m, which must be less than lifetime 8d"
+        " 2d19h + retries 1h + retire.after 12h + proof 5m = 8d8h5m, which must be less than lifetime 8d;"
+        ' with window = "always" it waits for none'
     )
     assert faults(write(tmp_path, text.replace('"8d"', '"9d"'))) == ()
 
