@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from rotator.app.composition import READ_ONLY, Actor, acting
 from rotator.app.control import Control
 from rotator.app.factories import Tried, postponed_keys
+from rotator.app.failure_stops import FailureStops
 from rotator.app.monitoring import Monitoring
 from rotator.app.settings_watch import SettingsWatch
 from rotator.app.strays import note_unmanaged, sweep
@@ -75,7 +76,9 @@ class Daemon:
         self._one_reload = anyio.Lock()
         self._chores: set[str] = set()
         self._audience = TransitionListeners()
-        self._observers.add([*self._lookout.observers, self._supervision.moved, self._audience])
+        self._failure_stops = FailureStops()
+        failing = self._failure_stops.observe
+        self._observers.add([*self._lookout.observers, self._supervision.moved, failing, self._audience])
 
     async def run(self) -> None:
         """Start, work until SIGTERM or SIGINT, stop. Raises Fault when it cannot start."""
@@ -169,6 +172,7 @@ class Daemon:
         chore(daemon.lease, "replicas", lambda actor: actor.note_replicas())
         chore(daemon.sweep, "nodes", self._supervision.remove_gone)
         chore(_REQUESTS, "requests", look_for_requests)
+        chore(daemon.tick, "failures", self._failures)
         chore(_LOGIN, "login", lambda actor: actor.kv.session.look_at_login())
         if self._observers.receipts:
             chore(daemon.lease, "receipts", self._recorded)
@@ -207,6 +211,10 @@ class Daemon:
             if unfit and unfit != fleet.unfit:
                 logs.tell("vault.unfit", "error", said=unfit)
             fleet.unfit = unfit
+
+    async def _failures(self, actor: Actor) -> None:
+        with actor.worker_pool.guard.asking_vault("stops"):
+            await self._failure_stops.look(actor)
 
     async def _recorded(self, actor: Actor) -> None:
         await self._observers.recorded()

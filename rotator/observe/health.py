@@ -18,6 +18,7 @@ from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.credential_state import GRAVITY, Observed, Severity, State, state
 from rotator.rotation.explanation import explain
 from rotator.rotation.ownership import Unmanaged, unmanaged
+from rotator.rotation.pause import on_at
 from rotator.rotation.record import Record
 from rotator.vault.login import LoginEnd
 
@@ -190,6 +191,15 @@ class Fleet:
         """Every target of a credential."""
         names = {each.target for each in self.view.credentials.values()} if self.view else ()
         return [self._standing(name, self.view.health.targets.get(name)) for name in sorted(names) if self.view]
+
+    def stops(self) -> dict[tuple[str, str], bool]:
+        """Whether nothing begins there because too many rotations failed, by target and kind."""
+        found: dict[tuple[str, str], bool] = {}
+        now = self.clock.now()
+        for each in self.view.credentials.values() if self.view else ():
+            on = on_at(each.paused, now)
+            found[each.target, each.kind] = bool(on and on.stop)
+        return found
 
     def minters(self) -> list[DependencyStatus]:
         """Every minter that was used or refused."""

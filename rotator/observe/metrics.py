@@ -132,6 +132,10 @@ def _neighbours(fleet: Fleet) -> Iterable[Metric]:
     paused = GaugeMetricFamily("rotator_target_paused", "1 while a target is left alone.", labels=("target",))
     for target in fleet.targets():
         paused.add_metric((target.name,), float(bool(target.said)))
+    words = "1 while nothing begins there, as too many rotations failed, until a person resumes it."
+    stopped = GaugeMetricFamily("rotator_target_stopped", words, labels=("target", "kind"))
+    for (target_name, kind), on in fleet.stops().items():
+        stopped.add_metric((target_name, kind), float(on))
     refused = GaugeMetricFamily("rotator_minter_refused", "1 while a minter is refused.", labels=("minter",))
     for minter in fleet.minters():
         refused.add_metric((minter.name,), float(bool(minter.said)))
@@ -139,7 +143,7 @@ def _neighbours(fleet: Fleet) -> Iterable[Metric]:
     ends = GaugeMetricFamily("rotator_minter_expiry_timestamp_seconds", words, labels=("minter",))
     for name, end in fleet.minter_ends().items():
         ends.add_metric((name,), end.timestamp())
-    yield from (paused, refused, ends)
+    yield from (paused, stopped, refused, ends)
 
 
 _NO_NAME = "a credential"  # in the place of names, where what is told is summed up by target

@@ -79,6 +79,7 @@ class Pause:
     reason: str = ""
     until: datetime | None = None
     scope: str = ""  # --all or --label KEY=VALUE for many credentials; empty: for one
+    stop: bool = False  # nobody asked for it: too much failed there. It ends no deadline of a predecessor
 
 
 @dataclass(frozen=True)  # no slots, because of the cached property

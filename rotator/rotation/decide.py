@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from rotator.rotation import left_to_date, lost_value, retirement, triggers
 from rotator.rotation.admission import NotNow, by_calendar, in_spite_of, not_now
-from rotator.rotation.credential import Credential, Limits
+from rotator.rotation.credential import Credential, Limits, Pause
 from rotator.rotation.mint_attempts import may_mint, minted
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.phases import (
@@ -287,14 +287,27 @@ def _retirement(
     condemned, pause = record.phase is Phase.CONDEMNED, pause_on(credential, record, now)
     if record.emergency or (condemned and ask and ask.emergency):
         return Revoke() if condemned else Condemn()
-    if pause:
-        return Wait(pause.until, words(pause))
+    since, promised = retirement.grace_from(record, current), record.grace_ends
+    if pause and (waits := _paused_until(credential, pause, since, now, condemned=condemned)):
+        return Wait(waits.until, words(pause))
     if condemned:
         return Revoke()
-    since, promised = retirement.grace_from(record, current), record.grace_ends
     earliest = retirement.earliest(credential.retire, since, emergency=False, promised=promised)
     left = _rest(since, earliest, now, rested)
     return Wait(left, "predecessor in grace") if left else Condemn(watched=now < earliest)
+
+
+def _paused_until(
+    credential: Credential, pause: Pause, since: datetime, now: datetime, *, condemned: bool
+) -> NotNow | None:
+    """Until when a pause keeps the predecessor; None: it does not. A stop keeps it until its deadline at the longest.
+
+    `since`: when the grace began.
+    """
+    deadline = credential.retire.deadline if pause.stop and not condemned else None
+    if deadline is None:
+        return NotNow(pause.until, words(pause))
+    return NotNow(since + deadline, words(pause)) if now < since + deadline else None
 
 
 def _for_person(record: Record) -> str:

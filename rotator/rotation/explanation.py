@@ -205,7 +205,8 @@ def explain(
     if observed.asked:
         yield f"Asked for and not taken up yet: {observed.asked}."
     if by_hand := pause.pause_on(credential, known, now):
-        yield f"P{pause.words(by_hand)[1:]}."
+        said = pause.words(by_hand)
+        yield f"{said[0].upper()}{said[1:]}."
     yield from _calendar(credential, now)
     if known.failure:
         yield f"Last failure, {when(known.failure.at)}: {known.failure.said}."

@@ -109,6 +109,7 @@ class Headline(StrEnum):
     LATE = "predecessor alive"
     DOUBTED = "refused once"
     UNPROVEN = "not proven"
+    STOPPED = "stopped"
     PAUSED_BY_HAND = "paused by hand"
     FAILING = "failing"
     STALE = "out of date"
@@ -185,7 +186,9 @@ def _with_person(found: Sequence[Trouble]) -> bool:
 _Check = Callable[[Credential, Record, datetime, Observed], Iterator[Trouble]]
 _EXPLAIN = "rotate explain {}"
 
-_CAUSES = (Headline.PAUSED_BY_HAND, Headline.FAILING, Headline.STALE, Headline.LEFT_ALONE)  # of what is late
+_CAUSES = (  # of what is late
+    *(Headline.STOPPED, Headline.PAUSED_BY_HAND, Headline.FAILING, Headline.STALE, Headline.LEFT_ALONE),
+)
 _IMPLIED_BY = {
     Headline.OVERDUE: frozenset({Headline.REFUSED, Headline.MISSING, Headline.EXPIRED}),
     Headline.DOUBTED: frozenset({Headline.REFUSED, Headline.EXPIRED}),
@@ -290,8 +293,14 @@ def _unproven(credential: Credential, record: Record, now: datetime, observed: O
 _SHOWN = frozenset({Phase.SETTLED, Phase.PUBLISHED})  # the phases in which the probe asks the target
 
 
+def _stopped(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    if (stop := pause.pause_on(credential, record, now)) and stop.stop:
+        do = pause.ended_by(stop, credential.name)
+        yield Trouble(Headline.STOPPED, Severity.ACT, pause.words(stop), stop.at, do, exit=3)
+
+
 def _paused_by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    if by_hand := pause.pause_on(credential, record, now):
+    if (by_hand := pause.pause_on(credential, record, now)) and not by_hand.stop:
         do = pause.ended_by(by_hand, credential.name)
         yield Trouble(Headline.PAUSED_BY_HAND, Severity.WATCH, pause.words(by_hand), by_hand.at, do)
 
@@ -334,6 +343,6 @@ def _not_open(credential: Credential, record: Record, now: datetime, observed: O
 
 
 _CHECKS: tuple[_Check, ...] = (
-    *(_held, _awaiting, _refused, _lost, _expired, _hampered, _by_hand, _overdue, _late),
+    *(_held, _awaiting, _refused, _lost, _expired, _hampered, _by_hand, _overdue, _late, _stopped),
     *(_doubted, _unproven, _paused_by_hand, _failing, _stale, _left_alone, _missing, _not_open),
 )

@@ -204,6 +204,9 @@ class Target:
     minter: Minter | None = None
     in_flight: int = 2  # rotations at once on this target
     settle: timedelta = timedelta(seconds=10)  # a change takes effect within this time
+    stop_above: float = (
+        0.5  # nothing begins once more than this share of the latest rotations failed; 1: it always does
+    )
     window: Window | None = None  # in which rotations of its credentials may begin, unless they name their own
 
 

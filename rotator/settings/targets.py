@@ -23,6 +23,7 @@ from rotator.settings.parsers import (
     duration,
     flag,
     quoted,
+    real,
     span,
     suggest,
     text,
@@ -212,6 +213,7 @@ def read_target(
     in_flight = section.take("in_flight", whole(1, 64), 2)
     settle = section.take("settle", span(timedelta(0), timedelta(minutes=10)), timedelta(seconds=10))
     hours = section.take("window", window, None)
+    stop_above = section.take("stop_above", real(0.0, 1.0), 0.5)
     minter = read_minter(section) if _wants_minter(families.get(kind)) else None
     if kind not in families:
         return None  # without a kind, the other keys cannot be checked
@@ -227,7 +229,7 @@ def read_target(
     section.finish()
     if config is None or not section.sound:
         return None
-    return Target(name, kind, config, minter, in_flight, settle, hours)
+    return Target(name, kind, config, minter, in_flight, settle, stop_above, hours)
 
 
 def _wants_minter(kind: KindDescription | None) -> bool:

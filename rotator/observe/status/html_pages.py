@@ -279,7 +279,12 @@ def _moment(each: TimelineEntry, now: datetime) -> Html:
     return el("li", sign, el("div", grave, el("span", each.said), facts), stamp, class_=each.severity.value)
 
 
-_VERBS: dict[str, str] = {Headline.HELD: "release", Headline.NEEDS_YOU: "supply", Headline.PAUSED_BY_HAND: "resume"}
+_VERBS: dict[str, str] = {
+    Headline.HELD: "release",
+    Headline.NEEDS_YOU: "supply",
+    Headline.PAUSED_BY_HAND: "resume",
+    Headline.STOPPED: "resume",
+}
 
 
 def _commands(state: State) -> Html:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from rotator.ports import Fault, InventoryItem
 from rotator.rotation.credential import Credential, Pause, VaultPath
 from rotator.rotation.foreign_journal import own_stem
 from rotator.rotation.ownership import TokenOwners, TokenState
-from rotator.rotation.pause import with_pause, without_pause
+from rotator.rotation.pause import FleetPauses, with_pause, with_stop, without_pause
 from rotator.rotation.record import HoldReason, Record
 from tests.kit.kinds import Kind
 from tests.kit.ledger import ends
@@ -219,7 +220,7 @@ class Days:
             self.checks.paused_since = None
         try:
             if on:
-                await host.fleet.change(lambda found: with_pause(found, Pause("person", now), {}))
+                await host.fleet.change(lambda found: self._all_paused(found, now))
                 self.checks.paused_since = self.world.now
             else:
                 await host.fleet.change(lambda found: without_pause(found, {}, now))
@@ -227,6 +228,14 @@ class Days:
             self.world.tell("shell", f"the pause of everything: {fault.reason}")
         while True:
             await beat(1e6, "idle")
+
+    def _all_paused(self, found: FleetPauses, now: datetime) -> FleetPauses:
+        """By a person; every other second because too much failed everywhere, which has to be heeded alike."""
+        if int(self.world.now) % 2:
+            return with_pause(found, Pause("person", now), {})
+        for target, kind in sorted({(each.target, each.kind) for each in self.wanted.values()}):
+            found = with_stop(found, target, kind, now, "all of them failed")
+        return found
 
     def resume_all(self) -> None:
         """What is paused goes on, and everybody knows."""

@@ -41,7 +41,8 @@ def test_the_search_finds_every_phase_hold_and_word() -> None:
         Headline.WAITING,
         Headline.FROZEN,
         Headline.NOT_OPEN,
-    }  # what no record says, what a kind meets whose values a person ends, and what a calendar keeps waiting
+        Headline.STOPPED,
+    }  # what no record says, what a kind meets whose values a person ends, what a calendar or a stop keeps waiting
 
 
 def test_the_table_of_sentences_is_the_one_that_was_read() -> None:
