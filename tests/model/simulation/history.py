@@ -209,11 +209,11 @@ class History:
         for name in self.checks.ever.keys() - self.checks.renamed:
             self.days.put_back(name)
         self.checks.unsure_since = None
+        for name in self.wanted if world.swarm.calendars else ():
+            self.people.settings(name, calendar=ALWAYS)
         for process in self.processes:
             for name in process.config.keys() - self.wanted.keys():
                 process.configure(name, None)
-        for name in self.wanted if world.swarm.calendars else ():
-            self.people.settings(name, calendar=ALWAYS)
             for name, credential in self.wanted.items():
                 process.configure(name, credential)
             process.thaw()

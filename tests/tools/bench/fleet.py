@@ -35,6 +35,7 @@ from tests.tools.bench.figures import cpu_of
 MODEL, LIVE = "svc-model", "svc-live"  # the record that is copied; the one that is rotated
 LABELS = 20  # groups
 QUIET = 20.0  # seconds of the look at an idle daemon
+LOOKS, LONGEST = 50, 300.0  # looks a second in a large fleet; seconds until the round after the first is under way
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -159,8 +160,9 @@ class Fleet:
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
     def idle(self) -> float:
-        """Percent of a core that the daemon uses while nobody asks."""
+        """Percent of a core that the daemon uses while nobody asks, once it looks again at what it has read."""
         assert self.process
+        time.sleep(min(self.count / LOOKS, LONGEST))
         before = cpu_of(self.process.pid)
         time.sleep(QUIET)
         return (cpu_of(self.process.pid) - before) / QUIET * 100
