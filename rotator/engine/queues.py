@@ -6,6 +6,7 @@ The journal is the truth: a look too many is harmless, and a missed one is made 
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -79,8 +80,8 @@ class TimerQueue:
 class _Line:
     """Names in the order of their coming: those that somebody asked for, then the others."""
 
-    asked: dict[str, None] = field(default_factory=dict)
-    due: dict[str, None] = field(default_factory=dict)
+    asked: OrderedDict[str, None] = field(default_factory=OrderedDict)  # a dict's head is found over all that have left
+    due: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
 
 @dataclass(slots=True)
@@ -108,8 +109,7 @@ class WorkQueue:
             return None
         line = self._lines[target]
         first = line.asked or line.due
-        name = next(iter(first))
-        del first[name]
+        name, _ = first.popitem(last=False)
         if not (line.asked or line.due):
             del self._lines[target]
         return name

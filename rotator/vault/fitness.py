@@ -15,7 +15,7 @@ from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.hvac_adapter import VaultResponse
 from rotator.vault.kv import Kv, instant, undelete
-from rotator.vault.session import READ_PATIENCE, Request, patiently
+from rotator.vault.session import READ_PATIENCE, WORKERS, Request, patiently
 
 VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a foreign write in between
 VERSIONS_DEFAULT = 10  # versions that KV version 2 keeps by default
@@ -171,20 +171,23 @@ async def _consumers(kv: Kv, places: Sequence[VaultPath], needed: timedelta) -> 
 async def _at_once(
     places: Collection[VaultPath], look_at: Callable[[VaultPath], Awaitable[list[Finding]]]
 ) -> list[Finding]:
-    """As many looks at once as there are threads for Vault; found in the order of the places. Raises Transient."""
+    """As many looks at once as there are threads for Vault: others who ask it meanwhile wait for a few, not for all.
+    Found in the order of the places. Raises Transient.
+    """
     found: dict[VaultPath, list[Finding]] = {place: [] for place in places}
+    left, unanswered = iter(tuple(found)), list[Transient]()
 
-    unanswered: list[Transient] = []
-
-    async def look(place: VaultPath) -> None:
+    async def look() -> None:
         try:
-            found[place] = await look_at(place)
+            for place in left:
+                found[place] = await look_at(place)
         except Transient as fault:
             unanswered.append(fault)
+            group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
-        for place in places:
-            group.start_soon(look, place)
+        for _ in range(WORKERS):
+            group.start_soon(look)
     if unanswered:
         raise unanswered[0]
     return list(chain.from_iterable(found.values()))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 from click.testing import CliRunner
 
@@ -192,6 +194,20 @@ async def test_a_record_that_vault_does_not_answer_for_says_nothing_of_its_limit
         kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
         with pytest.raises(Transient):
             await fitness(kv, [], HOUR, records={VaultPath("secret", "rotator/journal/bot"): HOUR})
+
+
+@pytest.mark.anyio
+async def test_looks_at_many_documents_leave_room_for_others_who_ask_vault() -> None:
+    records = {VaultPath("secret", f"rotator/journal/{number}"): HOUR for number in range(300)}
+    with scripted_vault() as vault:
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(fitness, kv, [], HOUR, records=records))
+            while len(vault.heard) < 20:  # noqa: ASYNC110 (it listens in a thread)
+                await anyio.sleep(0.001)
+            await kv.read(VaultPath("secret", "apps/bot"))
+            assert len(vault.heard) < 150
+            group.cancel_scope.cancel()
 
 
 @pytest.mark.anyio
