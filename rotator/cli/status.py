@@ -246,7 +246,9 @@ def _show_calls(settings: Settings, *, as_json: bool) -> None:
     heads = ("TARGET", "CREDENTIALS", "ROTATIONS", "PROBES", "LISTINGS", "TOGETHER", "ALLOWED", "AT A START")
     base.show_table(heads, ((name, *_counts(each)) for name, each in planned.items()))
     output.say()
-    output.say("Calls an hour of one process, while nothing fails. Where they are short, emergencies go first, then")
+    output.say(
+        "Calls an hour of one process at least, while nothing fails. Where they are short, emergencies go first, then"
+    )
     output.say("rotations under way, then what is due, then probes, comparisons, listings and looks.")
 
 

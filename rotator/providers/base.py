@@ -224,10 +224,10 @@ class Kind(Generic[Config, Options]):
     exclusive_resources: Callable[[Credential[Options]], frozenset[str]] = _unclaimed
     # How late the target notes a use, see Capabilities; None: it does not tell when a value was last used.
     last_use_resolution: timedelta | None = None
-    # How many calls to the target a rotation makes at most while nothing fails, and a proof of a published value: for
-    # the plan of a target's budget (`rotate plan --calls`).
-    calls_of_rotation: int = 16
-    calls_of_proof: int = 2
+    # How many calls to the target a rotation makes at least, and a proof of a published value: settings that need more
+    # than the target allows are refused, and `rotate plan --calls` shows them.
+    calls_of_rotation: int = 4
+    calls_of_proof: int = 1
     # How a person ends a token without us: the end of a sentence, in which {id} and {url} are filled in.
     end_by_hand: str = "where {url} lists what may log in"
     # Whether a value says which token it is (`SupportsIdentify`): only then is its adoption proposed.

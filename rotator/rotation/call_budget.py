@@ -1,4 +1,4 @@
-"""How many calls a target gets in an hour, by what they are for, while nothing fails."""
+"""How many calls a target gets in an hour at least, by what they are for: while nothing fails."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class CallsOfCredential:
-    """What one credential asks of its target. `interval`: between two rotations, at the shortest; None: never."""
+    """What one credential asks of its target. `interval`: between two rotations, on average; None: never."""
 
     interval: timedelta | None
-    rotation: int  # calls of a rotation, at most
-    proof: int  # calls of a look whether the target accepts a value, at most
+    rotation: int  # calls of a rotation, at least
+    proof: int  # calls of a look whether the target accepts a value, at least
 
 
 @dataclass(frozen=True, slots=True)

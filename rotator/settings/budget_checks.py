@@ -28,15 +28,16 @@ def calls_of_target(
 
 def _interval(credential: Credential) -> timedelta | None:
     never = isinstance(credential.schedule, FractionOfLife) and credential.lifetime is None
-    return None if never else spacing(credential)[0]
+    return None if never else sum(spacing(credential), timedelta()) / 2
 
 
 def budget_clash(planned: PlannedCalls) -> str:
     """A sentence when a target may not be asked as often as it would have to be, else nothing."""
     if planned.fits:
         return ""
+    whose = counted(planned.credentials, "credential")
     return (
-        f"allows {planned.allowed:,.0f} calls an hour, but {counted(planned.credentials, 'credential')} there need"
+        f"allows {planned.allowed:,.0f} calls an hour, but {whose} there need at least"
         f" {planned.together:,.0f}: {planned.rotations:,.0f} for rotations, {planned.probes:,.0f} for probes,"
         f" {planned.listings:,.0f} for listings; raise it, lengthen [daemon] probe, or rotate less often"
     )

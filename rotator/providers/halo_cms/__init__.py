@@ -56,7 +56,7 @@ HALO_CMS_KINDS: dict[str, Kind] = {
         _NON_ROTATING,
         _halo_warnings,
         last_use_resolution=LAST_USE_STEP,
-        calls_of_rotation=10,
+        calls_of_rotation=5,
         identifies=True,
         end_by_hand="in the user centre of {url} under personal access tokens, as its owner, or with PUT "
         "{url}/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens/{id}/actions/revocation",

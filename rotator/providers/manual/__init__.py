@@ -39,8 +39,7 @@ def _warnings(credential: Credential[ManualOptions], config: ManualTargetConfig)
 MANUAL_KINDS = {
     "manual": Kind(
         name="manual",
-        calls_of_rotation=6,
-        calls_of_proof=1,
+        calls_of_rotation=2,
         family="http",
         target_config=ManualTargetConfig,
         options=ManualOptions,

@@ -132,7 +132,6 @@ def _pool_warnings(pool: int, *, once: bool) -> list[str]:
 OAUTH_KINDS: dict[str, Kind] = {
     "client-assertion": Kind(
         name="client-assertion",
-        calls_of_rotation=8,
         family="oauth",
         target_config=OAuthTargetConfig,
         options=ClientAssertionOptions,
@@ -168,8 +167,7 @@ OAUTH_KINDS: dict[str, Kind] = {
     ),
     "oauth-token": Kind(
         name="oauth-token",
-        calls_of_rotation=12,
-        calls_of_proof=1,
+        calls_of_rotation=3,
         family="oauth",
         target_config=OAuthTargetConfig,
         options=AccessTokenOptions,

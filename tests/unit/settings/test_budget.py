@@ -22,8 +22,8 @@ def test_more_calls_than_a_target_allows_are_refused_at_its_line_with_the_number
     (fault,) = faults(write(tmp_path, limited(100)))
     assert (fault.line, fault.key) == (9, "targets.blog.calls")
     assert fault.text == (
-        "allows 100 calls an hour, but 41 credentials there need 330: 1 for rotations, 328 for probes, 1 for listings;"
-        " raise it, lengthen [daemon] probe, or rotate less often"
+        "allows 100 calls an hour, but 41 credentials there need at least 165: 0 for rotations, 164 for probes, 1 for"
+        " listings; raise it, lengthen [daemon] probe, or rotate less often"
     )
 
 
@@ -38,6 +38,6 @@ def test_plan_shows_the_calls_of_each_target_by_what_they_are_for(tmp_path: Path
     assert ended.exit_code == 0
     heads, row, *_ = ended.output.splitlines()
     assert heads.split("  ")[0] == "TARGET"
-    assert row.split() == ["blog", "41", "0.6", "328.0", "1.0", "329.6", "400.0", "164"]
+    assert row.split() == ["blog", "41", "0.3", "164.0", "1.0", "165.3", "400.0", "82"]
     (told,) = json.loads(CliRunner().invoke(rotate, ["-c", str(path), "plan", "--calls", "--json"]).output)
-    assert (told["target"], told["credentials"], told["probes"]) == ("blog", 41, 328.0)
+    assert (told["target"], told["credentials"], told["probes"]) == ("blog", 41, 164.0)
