@@ -23,6 +23,7 @@ from rotator.observe.health import states
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Fault
 from rotator.rotation.credential_state import Headline, Severity, State
+from rotator.rotation.replica_share import names_digest
 from rotator.settings import Settings
 from rotator.vault.shared_documents import remove_gone
 
@@ -329,4 +330,5 @@ def _about(actor: Actor) -> dict[str, object]:
         "in_flight": busy[:_IN_FLIGHT],
         "in_flight_count": str(len(busy)),
     }
+    told["credentials"] = names_digest(actor.settings.credentials)
     return told | ({"only_looks": "true"} if actor.settings.daemon.read_only else {})

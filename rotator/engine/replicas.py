@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rotator.rotation.replica_share import Heartbeat, first_replica, living
+from rotator.rotation.replica_share import Heartbeat, first_replica, living, names_digest
 
 
 @dataclass(slots=True)
@@ -32,11 +32,13 @@ class Replicas:
         return any(each.holder == holder for each in self.others.values()) and bool(holder)
 
     def heard(self, beats: Iterable[Heartbeat], now: datetime, names: Collection[str]) -> tuple[set[str], set[str]]:
-        """Take the heartbeats of all daemons. `now`: Vault's clock; `names`: of all credentials.
+        """Take the heartbeats of all daemons; those of other credentials count for none. `now`: Vault's clock; `names`:
+        of all credentials.
 
         Returns the names that an ended daemon worked on, and all names that became this daemon's to look at first.
         """
-        told = {each.instance: each for each in beats if each.instance != self.own}
+        ours = names_digest(names)
+        told = {each.instance: each for each in beats if each.instance != self.own and each.credentials == ours}
         before, found = self.others, living(told.values(), now, self.every)
         self.others = {each: told[each] for each in found}
         restarted = {each for each in found & before.keys() if told[each].holder != before[each].holder}

@@ -21,6 +21,12 @@ class Heartbeat:
     in_flight: tuple[str, ...] = ()
     only_looks: bool = False
     holder: str = ""  # of the leases that it takes
+    credentials: str = ""  # `names_digest` of those that it looks after
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """The same for daemons whose settings name the same credentials: only these can leave work to each other."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
 
 
 def living(beats: Iterable[Heartbeat], now: datetime, every: timedelta) -> frozenset[str]:

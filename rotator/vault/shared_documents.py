@@ -167,10 +167,11 @@ async def heartbeats(kv: Kv) -> tuple[list[Heartbeat], datetime]:
     for name in [each for each in await kv.list(folder) if each != COMMANDS and not each.endswith("/")][:MOST]:
         read = await kv.read(VaultPath(folder.mount, f"{folder.path}/{name}"))
         if read.written_at is not None and read.values is not None:
-            names = read.values.get("in_flight")
-            in_flight = tuple(each for each in names if isinstance(each, str)) if isinstance(names, list) else ()
+            work = read.values.get("in_flight")
+            in_flight = tuple(each for each in work if isinstance(each, str)) if isinstance(work, list) else ()
             only_looks, holder = read.values.get("only_looks") == "true", str(read.values.get("holder", ""))
-            found.append(Heartbeat(name, read.written_at, in_flight, only_looks, holder))
+            names = str(read.values.get("credentials", ""))
+            found.append(Heartbeat(name, read.written_at, in_flight, only_looks, holder, names))
     now = kv.session.server_time
     if now is None:
         raise Transient("Vault tells no time")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from rotator.engine.reconciler import ReconcileResult
 from rotator.engine.replicas import Replicas
 from rotator.rotation.record import Phase
-from rotator.rotation.replica_share import Heartbeat
+from rotator.rotation.replica_share import Heartbeat, names_digest
 from rotator.rotation.steps import Wait
 from tests.unit.engine.pools import at_work, bots
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, record
@@ -17,6 +17,13 @@ from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, record
 pytestmark = pytest.mark.anyio
 NAMES = {f"svc-{number}" for number in range(200)}
 EVERY = timedelta(seconds=30)
+
+
+def beat(
+    instance: str, at: datetime, in_flight: tuple[str, ...] = (), holder: str = "", credentials: str = ""
+) -> Heartbeat:
+    """A heartbeat, of a daemon with the same credentials unless it is said."""
+    return Heartbeat(instance, at, in_flight, holder=holder, credentials=credentials or names_digest(NAMES))
 
 
 class Elsewhere(Replicas):
@@ -35,31 +42,31 @@ def replicas(own: str = "me") -> Replicas:
 
 def test_alone_a_daemon_looks_first_at_everything() -> None:
     me = replicas()
-    assert me.heard([Heartbeat("me", NOW)], NOW, NAMES) == (set(), set())
+    assert me.heard([beat("me", NOW)], NOW, NAMES) == (set(), set())
     assert all(map(me.looks_first, NAMES))
 
 
 def test_of_two_daemons_each_name_has_one_that_looks_first() -> None:
     me, other = replicas(), replicas("other")
-    beats = [Heartbeat("me", NOW), Heartbeat("other", NOW)]
+    beats = [beat("me", NOW), beat("other", NOW)]
     assert me.heard(beats, NOW, NAMES) == other.heard(beats, NOW, NAMES) == (set(), set())
     assert {name for name in NAMES if me.looks_first(name)} == {name for name in NAMES if not other.looks_first(name)}
 
 
 def test_what_an_ended_daemon_worked_on_is_told_once_and_its_share_too() -> None:
     me = replicas()
-    me.heard([Heartbeat("other", NOW, ("svc-3", "svc-4"))], NOW, NAMES)
+    me.heard([beat("other", NOW, ("svc-3", "svc-4"))], NOW, NAMES)
     others = {name for name in NAMES if not me.looks_first(name)}
     later = NOW + 44 * SECOND
-    assert me.heard([Heartbeat("other", NOW, ("svc-3", "svc-4"))], later, NAMES) == ({"svc-3", "svc-4"}, others)
+    assert me.heard([beat("other", NOW, ("svc-3", "svc-4"))], later, NAMES) == ({"svc-3", "svc-4"}, others)
     assert me.heard([], later, NAMES) == (set(), set())
 
 
 def test_a_third_daemon_takes_its_share_and_gives_none() -> None:
     me = replicas()
-    me.heard([Heartbeat("other", NOW)], NOW, NAMES)
+    me.heard([beat("other", NOW)], NOW, NAMES)
     before = {name for name in NAMES if me.looks_first(name)}
-    assert me.heard([Heartbeat("other", NOW), Heartbeat("third", NOW)], NOW, NAMES) == (set(), set())
+    assert me.heard([beat("other", NOW), beat("third", NOW)], NOW, NAMES) == (set(), set())
     assert {name for name in NAMES if me.looks_first(name)} < before
 
 
@@ -150,7 +157,7 @@ async def test_what_a_caller_waits_for_here_is_not_left_to_another() -> None:
 
 async def test_new_names_come_in_the_order_of_who_looks_first_and_theirs_are_looked_at_briefly() -> None:
     me = replicas()
-    me.heard([Heartbeat("other", NOW)], NOW, NAMES)
+    me.heard([beat("other", NOW)], NOW, NAMES)
     names = sorted(NAMES)[:20]
     async with at_work(bots(*names), replicas=me, workers=1) as stage:
         stage.worker_pool.meet(names)
@@ -164,6 +171,12 @@ async def test_new_names_come_in_the_order_of_who_looks_first_and_theirs_are_loo
 
 def test_a_restarted_daemon_has_left_what_it_worked_on() -> None:
     me = replicas()
-    me.heard([Heartbeat("other", NOW, ("svc-3",), holder="other/1")], NOW, NAMES)
+    me.heard([beat("other", NOW, ("svc-3",), holder="other/1")], NOW, NAMES)
     assert [me.works(holder) for holder in ("other/1", "other/2", "")] == [True, False, False]
-    assert me.heard([Heartbeat("other", NOW, holder="other/2")], NOW, NAMES) == ({"svc-3"}, set())
+    assert me.heard([beat("other", NOW, holder="other/2")], NOW, NAMES) == ({"svc-3"}, set())
+
+
+def test_a_daemon_of_other_credentials_leaves_nothing_to_be_done_by_it() -> None:
+    me = replicas()
+    assert me.heard([beat("other", NOW, credentials="of others")], NOW, NAMES) == (set(), set())
+    assert all(map(me.looks_first, NAMES))

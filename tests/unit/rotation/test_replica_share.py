@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from rotator.rotation.replica_share import Heartbeat, first_replica, living
+from rotator.rotation.replica_share import Heartbeat, first_replica, living, names_digest
 from tests.unit.rotation.builders import MINUTE, NOW, SECOND
 
 NAMES = [f"svc-{number}" for number in range(3000)]
@@ -43,3 +43,7 @@ def test_a_daemon_lives_while_it_beats(age: int, alive: bool) -> None:
 
 def test_a_daemon_that_only_looks_is_first_nowhere() -> None:
     assert living([Heartbeat(ONE, NOW, only_looks=True), Heartbeat(TWO, NOW)], NOW, MINUTE) == {TWO}
+
+
+def test_the_digest_of_names_knows_no_order() -> None:
+    assert names_digest(["b", "a"]) == names_digest({"a", "b"}) != names_digest(["a"])
